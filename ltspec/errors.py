@@ -50,7 +50,9 @@ class CannotDo(LtspecError):
 
 
 class CatalogueError(CannotDo):
-    """The catalogue cannot be opened, read or written."""
+    """The catalogue cannot be opened, read or written; `transient` where waiting may heal it."""
+
+    transient = False
 
 
 class SupervisorError(CannotDo):

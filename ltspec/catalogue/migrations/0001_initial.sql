@@ -16,7 +16,8 @@ CREATE TABLE queue (
 ) WITHOUT ROWID;
 
 -- One row a task. `held` is a set of bits (needs, time): 0 is ready. `file` is the PID-file's name.
--- `dirty` 1: the supervisor has to look at the row (publish its PID-file, obey `request`).
+-- `dirty` counts changes that the supervisor has not followed up yet (PID-file, `request`); it goes
+-- back to 0 only where it still has the value that was followed up. `made` 1: its PID-file is ours.
 CREATE TABLE task (
   key INTEGER PRIMARY KEY,
   manager TEXT NOT NULL,
@@ -35,9 +36,6 @@ CREATE TABLE task (
   boot_id TEXT,
   attempts INTEGER NOT NULL DEFAULT 0,
   retried INTEGER NOT NULL DEFAULT 0,
-  pid INTEGER,
-  code INTEGER,
-  signal INTEGER,
   accepted REAL NOT NULL,
   started REAL,
   ended REAL,
@@ -48,14 +46,16 @@ CREATE TABLE task (
   next_spec TEXT,
   request TEXT NOT NULL DEFAULT '',
   dirty INTEGER NOT NULL DEFAULT 1,
+  made INTEGER NOT NULL DEFAULT 0,
   UNIQUE (manager, queue, id),
   UNIQUE (manager, queue, file)
 );
 CREATE INDEX task_ready ON task (manager, queue, priority DESC, position)
   WHERE status = 'QUE' AND held = 0;
 CREATE INDEX task_live ON task (manager, queue, status, position) WHERE status IN ('QUE', 'RUN');
-CREATE INDEX task_dirty ON task (dirty) WHERE dirty = 1;
-CREATE INDEX task_due ON task (due) WHERE status = 'QUE' AND held & 2;
+CREATE INDEX task_dirty ON task (key) WHERE dirty > 0;
+CREATE INDEX task_due ON task (due) WHERE status = 'QUE' AND held & 2 AND due_boot IS NULL;
+CREATE INDEX task_due_boot ON task (due_boot) WHERE status = 'QUE' AND held & 2;
 CREATE INDEX task_position ON task (position);
 CREATE INDEX task_ended ON task (ended) WHERE ended IS NOT NULL;
 CREATE INDEX task_source ON task (source) WHERE source <> '';

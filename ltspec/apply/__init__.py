@@ -1,0 +1,1 @@
+"""What `apply` does with each task: the decision table of DESIGN 7."""

@@ -1,0 +1,314 @@
+"""Every change of a task's status, each a named function that checks the old one (DESIGN 4).
+
+    QUE --start_attempt--> RUN --end_attempt--> OK | ERR | QUE (retry, replace) | gone (remove)
+    QUE --end_waiting----> ERR (stopped, skipped, not started)
+    ERR skipped --settle--> QUE (what it needed has ended well after all)
+
+Only the supervisor calls these (and `finish`, which the task itself reaches), inside `Store.write`.
+"""
+
+from typing import Any, NamedTuple
+
+from ltspec.catalogue.enqueue import requeue
+from ltspec.catalogue.store import Store
+from ltspec.clock import Now
+from ltspec.model import HELD_NEEDS, HELD_TIME, TaskSpec
+from ltspec.states import End, Finish, Outcome, Status
+
+
+class Ready(NamedTuple):
+    """A task that may start."""
+
+    key: int
+    manager: str
+    queue: str
+    id: str
+    file: str
+    attempts: int
+    spec: str
+
+
+def ready_lines(store: Store) -> list[tuple[str, str]]:
+    """(manager, queue) of every line with a ready task; queue "" are the common ones."""
+    return store.execute(
+        "SELECT DISTINCT manager, queue FROM task WHERE status = 'QUE' AND held = 0"
+    ).fetchall()
+
+
+def next_ready(store: Store, manager: str, queue: str) -> Ready | None:
+    """The task whose turn it is: the highest priority, then the lowest position (DESIGN 4)."""
+    row = store.row(
+        "SELECT key, manager, queue, id, file, attempts, spec FROM task WHERE status = 'QUE'"
+        " AND held = 0 AND manager = ? AND queue = ? ORDER BY priority DESC, position LIMIT 1",
+        (manager, queue),
+    )
+    return Ready(*row) if row else None
+
+
+def start_attempt(store: Store, task: Ready, token: str, *, now: Now, boot_id: str) -> int | None:
+    """QUE -> RUN with a new attempt that has no pid yet. None: the task is not ready any more."""
+    number = task.attempts + 1
+    changed = store.execute(
+        "UPDATE task SET status = 'RUN', attempts = ?, started = ?, ended = NULL, outcome = NULL,"
+        " detail = '', due = NULL, due_boot = NULL, dirty = dirty + 1"
+        " WHERE key = ? AND status = 'QUE' AND held = 0 AND attempts = ? AND request = ''",
+        (number, now.wall, task.key, task.attempts),
+    ).rowcount
+    if not changed:
+        return None
+    store.execute(
+        "INSERT INTO attempt (task, number, token, boot_id, started, started_boot)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (task.key, number, token, boot_id, now.wall, now.boot),
+    )
+    return number
+
+
+def record_pid(store: Store, key: int, number: int, pid: int, start_ticks: int) -> None:
+    """Write who the attempt's process is; from here on it can be found again."""
+    store.execute(
+        "UPDATE attempt SET pid = ?, start_ticks = ? WHERE task = ? AND number = ?",
+        (pid, start_ticks, key, number),
+    )
+
+
+def record_ended_by(store: Store, key: int, number: int, reason: str) -> None:
+    """Remember before the first signal that ltspec ends this attempt, and why."""
+    store.execute(
+        "UPDATE attempt SET ended_by = ? WHERE task = ? AND number = ? AND ended_by = ''",
+        (reason, key, number),
+    )
+
+
+def finish(store: Store, key: int, said: Finish) -> bool:
+    """Keep what the running attempt says of itself; the first call is final (C11, C13).
+
+    False: the task is not running, the call is refused.
+    """
+    row = store.row(
+        "SELECT attempts FROM task WHERE key = ? AND status = 'RUN'", (key,)
+    )
+    if row is None:
+        return False
+    changed = store.execute(
+        "UPDATE attempt SET finish_ok = ?, finish_msg = ?"
+        " WHERE task = ? AND number = ? AND ended IS NULL AND finish_ok IS NULL",
+        (int(said.ok), said.errmsg, key, row[0]),
+    ).rowcount
+    if changed:
+        store.execute("UPDATE task SET dirty = dirty + 1 WHERE key = ?", (key,))
+    return True
+
+
+def said(store: Store, key: int, number: int) -> Finish | None:
+    """What the attempt said of itself, or None."""
+    row = store.row(
+        "SELECT finish_ok, finish_msg FROM attempt WHERE task = ? AND number = ?"
+        " AND finish_ok IS NOT NULL", (key, number),
+    )
+    return Finish(bool(row[0]), row[1]) if row else None
+
+
+def end_attempt(
+    store: Store,
+    key: int,
+    number: int,
+    end: End,
+    *,
+    now: Now,
+    boot_id: str,
+    retry_delay: float | None = None,
+    survivors: str = "",
+) -> str:
+    """RUN -> OK or ERR, or back to QUE. Returns "final", "retry", "replaced" or "removed"."""
+    store.execute(
+        "UPDATE attempt SET ended = ?, status = ?, outcome = ?, detail = ?, code = ?, signal = ?,"
+        " survivors = ? WHERE task = ? AND number = ?",
+        (now.wall, end.status, end.outcome, end.detail, end.code, end.signal, survivors, key, number),
+    )
+    request, next_spec = store.row("SELECT request, next_spec FROM task WHERE key = ?", (key,))
+    if request == "replace":
+        requeue(store, key, TaskSpec.from_json(next_spec), now=now, boot_id=boot_id)
+        return "replaced"
+    if retry_delay is not None and not request:
+        store.execute(
+            "UPDATE task SET status = 'QUE', outcome = ?, detail = ?, ended = NULL, held = ?,"
+            " due = ?, due_boot = ?, boot_id = ?, retried = retried + 1, dirty = dirty + 1"
+            " WHERE key = ?",
+            (end.outcome, end.detail, HELD_TIME, now.wall + retry_delay, now.boot + retry_delay,
+             boot_id, key),
+        )
+        return "retry"
+    _finalise(store, key, end, now=now, attempt=number)
+    return "removed" if request == "remove" else "final"
+
+
+def end_waiting(store: Store, key: int, end: End, *, now: Now) -> bool:
+    """QUE -> ERR without an attempt: stopped, skipped, or failed at a reboot."""
+    row = store.row("SELECT attempts FROM task WHERE key = ? AND status = 'QUE'", (key,))
+    if row is None:
+        return False
+    _finalise(store, key, end, now=now, attempt=row[0])
+    return True
+
+
+def _finalise(store: Store, key: int, end: End, *, now: Now, attempt: int) -> None:
+    """The one place where a task gets a final status: its report and its dependants follow."""
+    store.execute(
+        "UPDATE task SET status = ?, outcome = ?, detail = ?, ended = ?, held = 0, due = NULL,"
+        " due_boot = NULL, dirty = dirty + 1,"
+        " request = CASE request WHEN 'remove' THEN 'remove' ELSE '' END WHERE key = ?",
+        (end.status, end.outcome, end.detail, now.wall, key),
+    )
+    _write_report(store, key, end, now=now, attempt=attempt)
+    for (dependant,) in store.execute("SELECT task FROM need WHERE needed = ?", (key,)).fetchall():
+        settle(store, dependant, now=now)
+
+
+def _write_report(store: Store, key: int, end: End, *, now: Now, attempt: int) -> None:
+    wanted = store.row(
+        "SELECT 1 FROM task WHERE key = ? AND coalesce(spec ->> '$.mgrctl', '') <> ''"
+        " AND coalesce(spec ->> '$.report', 'auto') <> 'none'", (key,),
+    )
+    if not wanted:
+        return
+    store.execute(
+        "UPDATE report SET state = 'superseded' WHERE task = ? AND state = 'pending'", (key,)
+    )
+    store.execute(
+        "INSERT INTO report (task, attempt, created, next_try, status, errmsg) VALUES (?,?,?,?,?,?)",
+        (key, attempt, now.wall, now.wall, "ok" if end.status is Status.OK else "err", end.detail),
+    )
+
+
+def need_state(store: Store, key: int) -> tuple[str, str]:
+    """("met" | "wait" | "never", the reference of the needed task that decides it)."""
+    state, name = "met", ""
+    for queue, task_id, status, want in store.execute(
+        "SELECT needed.queue, needed.id, needed.status, need.want FROM need"
+        " JOIN task AS needed ON needed.key = need.needed WHERE need.task = ?", (key,),
+    ):
+        reference = f"{queue}/{task_id}" if queue else task_id
+        if status in ("QUE", "RUN"):
+            if state == "met":
+                state, name = "wait", reference
+        elif want != "any" and status != want.upper():
+            return "never", reference
+    return state, name
+
+
+def settle(store: Store, key: int, *, now: Now) -> None:
+    """Bring a task with `needs` to where their present status puts it; its dependants follow.
+
+    Waiting and met: ready. Waiting and never to be met: `ERR skipped: needs ID`. Skipped and no
+    longer hopeless: back to QUE, last in its queue, and so are those that were skipped after it.
+    """
+    row = store.row("SELECT status, outcome, held, spec FROM task WHERE key = ?", (key,))
+    if row is None:
+        return
+    status, outcome, held, spec = row
+    state, name = need_state(store, key)
+    if status == "QUE" and state == "never":
+        end_waiting(store, key, End(Status.ERR, Outcome.SKIPPED, f"skipped: needs {name}"), now=now)
+    elif status == "QUE" and bool(held & HELD_NEEDS) != (state == "wait"):
+        held = held ^ HELD_NEEDS
+        store.execute("UPDATE task SET held = ?, dirty = dirty + 1 WHERE key = ?", (held, key))
+    elif status == "ERR" and outcome == Outcome.SKIPPED and state != "never":
+        requeue(store, key, TaskSpec.from_json(spec), now=now, boot_id="")
+        if state == "met":
+            store.execute("UPDATE task SET held = held & ~1 WHERE key = ?", (key,))
+        for (after,) in store.execute("SELECT task FROM need WHERE needed = ?", (key,)).fetchall():
+            settle(store, after, now=now)
+
+
+def release_due(store: Store, *, now: Now) -> list[tuple[str, str]]:
+    """Free the waiting tasks whose time has come; returns their lines (manager, queue)."""
+    rows = store.execute(
+        "UPDATE task SET held = held & ~2, due = NULL, due_boot = NULL WHERE key IN ("
+        "SELECT key FROM task WHERE status = 'QUE' AND held & 2 AND due_boot <= ?"
+        " UNION ALL SELECT key FROM task WHERE status = 'QUE' AND held & 2 AND due_boot IS NULL"
+        " AND due <= ?) RETURNING manager, queue",
+        (now.boot, now.wall),
+    ).fetchall()
+    return sorted(set(rows))
+
+
+def next_due(store: Store) -> tuple[float | None, float | None]:
+    """(earliest boot-clock time, earliest wall-clock instant) at which a task becomes ready."""
+    boot = store.row("SELECT min(due_boot) FROM task WHERE status = 'QUE' AND held & 2")[0]
+    wall = store.row(
+        "SELECT min(due) FROM task WHERE status = 'QUE' AND held & 2 AND due_boot IS NULL"
+    )[0]
+    return boot, wall
+
+
+def dirty_rows(store: Store, limit: int = 1000) -> list[tuple[Any, ...]]:
+    """Rows to follow up: key, dirty, status, request, manager, queue, id, file, detail, held,
+    made, spec, and of the last attempt pid, finish_ok, finish_msg; in order of acceptance."""
+    return store.execute(
+        "SELECT task.key, dirty, task.status, request, manager, queue, id, file, task.detail, held,"
+        " made, spec, pid, finish_ok, finish_msg FROM task LEFT JOIN attempt"
+        " ON attempt.task = task.key AND attempt.number = task.attempts"
+        " WHERE dirty > 0 ORDER BY task.key LIMIT ?", (limit,),
+    ).fetchall()
+
+
+def clean(store: Store, followed: list[tuple[int, int]]) -> None:
+    """Mark (key, dirty) pairs as followed up, where nothing has changed in between."""
+    store.executemany(
+        "UPDATE task SET dirty = 0, made = 1 WHERE key = ? AND dirty = ?", followed
+    )
+
+
+def unfinished(store: Store) -> list[tuple[Any, ...]]:
+    """Attempts without an end: task key, number, token, pid, boot_id, start_ticks, started_boot,
+    ended_by, spec, manager, queue, file, id, request, retried."""
+    return store.execute(
+        "SELECT attempt.task, number, token, attempt.pid, attempt.boot_id, start_ticks,"
+        " started_boot, ended_by, spec, manager, queue, file, id, request, retried FROM attempt"
+        " JOIN task ON task.key = attempt.task WHERE attempt.ended IS NULL"
+    ).fetchall()
+
+
+def unsettled(store: Store) -> list[int]:
+    """Waiting tasks that are held by their needs and have just been taken in or changed."""
+    rows = store.execute(
+        "SELECT key FROM task WHERE dirty > 0 AND status = 'QUE' AND held & 1"
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def has_work(store: Store) -> bool:
+    """True where something waits, runs or is to be followed up: no time to leave."""
+    return (
+        store.row("SELECT 1 FROM task WHERE status IN ('QUE', 'RUN') LIMIT 1") is not None
+        or store.row("SELECT 1 FROM task WHERE dirty > 0 LIMIT 1") is not None
+        or store.row("SELECT 1 FROM report WHERE state = 'pending' LIMIT 1") is not None
+    )
+
+
+def delete(store: Store, key: int) -> None:
+    """Take the row away with its attempts, needs and reports."""
+    store.execute("DELETE FROM task WHERE key = ?", (key,))
+
+
+def after_reboot(store: Store, boot_id: str, *, now: Now) -> None:
+    """Boot-clock times of another boot become instants; queues go on as `on_reboot` says."""
+    store.execute(
+        "UPDATE task SET due_boot = NULL, boot_id = NULL WHERE status = 'QUE' AND held & 2"
+        " AND due_boot IS NOT NULL AND boot_id <> ?", (boot_id,),
+    )
+    before = store.setting("boot_id")
+    store.set_setting("boot_id", boot_id)
+    if before in ("", boot_id):
+        return
+    store.execute(
+        "UPDATE queue SET paused = 1 WHERE on_reboot = 'hold' AND EXISTS (SELECT 1 FROM task"
+        " WHERE task.manager = queue.manager AND task.queue = queue.name AND status = 'QUE')"
+    )
+    end = End(Status.ERR, Outcome.NOT_STARTED, "not started: the host was rebooted")
+    for (key,) in store.execute(
+        "SELECT key FROM task JOIN queue ON task.manager = queue.manager AND task.queue = queue.name"
+        " WHERE on_reboot = 'fail' AND status = 'QUE' ORDER BY position"
+    ).fetchall():
+        end_waiting(store, key, end, now=now)
