@@ -1,0 +1,111 @@
+"""The attempts that run now, in memory: what the loop needs to watch and end them.
+
+Everything here can be made again from the catalogue; nothing here is the truth.
+"""
+
+import os
+from collections import Counter
+from typing import Any
+
+from ltspec.model import TaskSpec
+
+
+class Running:
+    """One attempt whose process has been started and whose end is not committed."""
+
+    __slots__ = (
+        "deadline", "ended_by", "error_fd", "file", "finished", "id", "key", "ladder", "lock",
+        "manager", "number", "pid", "pidfd", "published", "queue", "retried", "script", "seen",
+        "spec", "started_boot", "survivors", "ticks", "token", "uid",
+    )
+
+    def __init__(  # noqa: PLR0913 - one attempt's facts, named at the two places that make one
+        self,
+        *,
+        key: int,
+        number: int,
+        token: str,
+        spec: TaskSpec,
+        file: str,
+        pid: int,
+        ticks: int,
+        pidfd: int,
+        started_boot: float,
+        retried: int,
+        uid: int,
+        lock: int | None = None,
+        error_fd: int | None = None,
+        script: str | None = None,
+        ended_by: str = "",
+    ) -> None:
+        self.key = key
+        self.number = number
+        self.token = token
+        self.spec = spec
+        self.manager = spec.manager
+        self.queue = spec.queue
+        self.id = spec.id
+        self.file = file
+        self.pid = pid
+        self.ticks = ticks
+        self.pidfd = pidfd
+        self.started_boot = started_boot
+        self.retried = retried
+        self.uid = uid
+        self.lock = lock
+        self.error_fd = error_fd
+        self.script = script
+        self.ended_by = ended_by
+        self.seen: Any = None          # states.Seen once the process has ended
+        self.ladder: Any = None        # stopping.Ladder while ltspec ends it
+        self.survivors = ""
+        self.finished = False          # the PID-file shows what the task said of itself
+        self.published = lock is not None
+        self.deadline = started_boot + spec.timeout if spec.timeout else None
+
+    @property
+    def line(self) -> tuple[str, str]:
+        """The line whose slot it holds."""
+        return self.manager, self.queue
+
+    def close(self) -> None:
+        """Let go of its descriptors (after its end was committed)."""
+        for number in (self.pidfd, self.lock, self.error_fd):
+            if number is not None:
+                os.close(number)
+        self.lock = self.error_fd = None
+
+    def start_failure(self) -> str:
+        """Why the child never came to its exec, "" where it did (process.fork_and_prepare)."""
+        if self.error_fd is None:
+            return ""
+        try:
+            return os.read(self.error_fd, 4096).decode(errors="replace")
+        except BlockingIOError:
+            return ""
+
+
+class Table:
+    """The running attempts by task and by pidfd, and the slots taken in each line."""
+
+    def __init__(self) -> None:
+        self.by_key: dict[int, Running] = {}
+        self.by_pidfd: dict[int, Running] = {}
+        self.taken: Counter[tuple[str, str]] = Counter()
+
+    def __len__(self) -> int:
+        return len(self.by_key)
+
+    def add(self, running: Running) -> None:
+        """Take a slot."""
+        self.by_key[running.key] = running
+        self.by_pidfd[running.pidfd] = running
+        self.taken[running.line] += 1
+
+    def discard(self, running: Running) -> None:
+        """Give the slot back."""
+        del self.by_key[running.key]
+        del self.by_pidfd[running.pidfd]
+        self.taken[running.line] -= 1
+        if not self.taken[running.line]:
+            del self.taken[running.line]

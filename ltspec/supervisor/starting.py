@@ -1,0 +1,235 @@
+"""A ready task becomes a process.
+
+In two halves, so that whatever can fail for lack of disk or descriptors fails before anything is
+committed: `prepare` opens the log, makes the locked PID-file's content and the parameters, `launch`
+(after the commit of QUE -> RUN) publishes RUN and spawns. Both are given the spec that the
+catalogue holds; secrets exist only in the child.
+"""
+
+import os
+import secrets as randomness
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ltspec import pidfile, process
+from ltspec.catalogue.lifecycle import Ready
+from ltspec.model import TaskSpec
+from ltspec.paths import Places
+from ltspec.spec import environment
+from ltspec.supervisor import identity
+
+_LOG_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+SCRIPTS = ".scripts"
+
+
+class Prepared(NamedTuple):
+    """A start that only lacks its commit. `close` it whether or not it was launched."""
+
+    task: Ready
+    spec: TaskSpec
+    token: str
+    user: identity.User | None
+    log: int
+    parameters: int
+    problem: str                   # why it cannot be started at all; then it ends not-started
+
+    def close(self) -> None:
+        """Let go of the descriptors; the child has its own copies."""
+        for number in (self.log, self.parameters):
+            if number >= 0:
+                os.close(number)
+
+
+class Launched(NamedTuple):
+    """What a launch gave: who runs, and which descriptors the supervisor now holds for it."""
+
+    pid: int
+    lock: int | None
+    error_fd: int | None
+    script: str | None
+
+
+def prepare(task: Ready, places: Places) -> Prepared:
+    """Open what the attempt needs. Raises OSError with an errno of process.TRANSIENT where
+    waiting can help; other trouble is told in `problem`."""
+    spec = TaskSpec.from_json(task.spec)
+    token = randomness.token_hex(16)
+    log = parameters = -1
+    user = None
+    problem = ""
+    try:
+        user = identity.resolve(spec.user, spec.group)
+        log = _open_log(places, spec, task.attempts + 1, user)
+        parameters = sealed_memory(pidfile.parameters_content(spec.start_parameters))
+    except process.CannotStart as error:
+        problem = str(error)
+    except OSError as error:
+        for number in (log, parameters):
+            if number >= 0:
+                os.close(number)
+        if error.errno in process.TRANSIENT:
+            raise
+        log = parameters = -1
+        problem = process.reason(error)
+    return Prepared(task, spec, token, user, log, parameters, problem)
+
+
+def _open_log(places: Places, spec: TaskSpec, number: int, user: identity.User | None) -> int:
+    path = places.log(spec.manager, spec.queue, spec.id, number)
+    try:
+        log = os.open(path, _LOG_FLAGS, 0o600)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        log = os.open(path, _LOG_FLAGS, 0o600)
+    if user is not None:
+        os.fchown(log, user.uid, user.gid)
+    return log
+
+
+def sealed_memory(data: bytes) -> int:
+    """A descriptor at the start of `data` that nobody can change: a reader is never blocked and a
+    task that never reads blocks nobody (C05)."""
+    import fcntl
+
+    memory = os.memfd_create("ltspec", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.write(memory, data)
+    os.lseek(memory, 0, os.SEEK_SET)
+    seals = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+    fcntl.fcntl(memory, fcntl.F_ADD_SEALS, seals)
+    return memory
+
+
+def publish_running(run: pidfile.RunDirectory, prepared: Prepared) -> int | None:
+    """The locked RUN file, in place before the task exists; None where its place is blocked."""
+    task, spec = prepared.task, prepared.spec
+    data = pidfile.running_content(spec.start_parameters)
+    owner = (prepared.user.uid, prepared.user.gid) if prepared.user else None
+    return run.publish(task.manager, task.queue, task.file, data, owner=owner, locked=True)
+
+
+def launch(prepared: Prepared, places: Places, lock: int | None) -> Launched:
+    """Spawn. Raises process.CannotStart with the words for `ERR cannot start: …`, or OSError with
+    an errno of process.TRANSIENT where it should be tried again."""
+    spec = prepared.spec
+    script = None
+    stdin = -1
+    try:
+        script = _write_script(places, prepared) if spec.script is not None else None
+        stdin = _open_stdin(spec, prepared.user)
+        if _is_plain(prepared):
+            return Launched(_spawn(prepared, places, lock, stdin, script), lock, None, script)
+        pid, error_fd = _fork(prepared, places, lock, stdin, script)
+        return Launched(pid, lock, error_fd, script)
+    except BaseException as error:
+        if script is not None:
+            os.unlink(script)
+        if isinstance(error, OSError) and error.errno not in process.TRANSIENT:
+            raise process.CannotStart(process.reason(error)) from error
+        raise
+    finally:
+        if stdin >= 0:
+            os.close(stdin)
+
+
+def _is_plain(prepared: Prepared) -> bool:
+    """True where posix_spawn can do it: no other user, no limits, nothing to read at the start."""
+    spec = prepared.spec
+    return not (prepared.user or spec.limits or spec.nice or spec.secrets or spec.env_files)
+
+
+def _environment(
+    prepared: Prepared, places: Places, files: Mapping[str, str], secrets: Mapping[str, str]
+) -> dict[str, str]:
+    task, spec = prepared.task, prepared.spec
+    user = prepared.user or identity.own()
+    directory = "/".join(part for part in (places.run_dir, spec.manager, spec.queue) if part)
+    return environment.build(
+        spec,
+        pidfile=f"{directory}/{task.file}",
+        token=prepared.token,
+        attempt=task.attempts + 1,
+        user=environment.UserFacts(user.name, user.home, user.shell),
+        state_dir=places.state_dir,
+        run_dir=places.run_dir,
+        tools=places.tools,
+        progress=places.log(spec.manager, spec.queue, spec.id, task.attempts + 1) + ".progress",
+        files=files,
+        secrets=secrets,
+    )
+
+
+def _argv(spec: TaskSpec, script: str | None) -> list[str]:
+    middle = [script] if script is not None else []
+    return [*spec.command, *middle, *spec.parameters]
+
+
+def _umask(spec: TaskSpec) -> int:
+    return 0o077 if spec.umask is None else spec.umask
+
+
+def _spawn(
+    prepared: Prepared, places: Places, lock: int | None, stdin: int, script: str | None
+) -> int:
+    spec = prepared.spec
+    env = _environment(prepared, places, {}, {})
+    argv = _argv(spec, script)
+    program = process.find_program(argv[0], env.get("PATH", ""), spec.base_dir or spec.cwd)
+    return process.spawn(
+        process.Launch(
+            program, argv, env, spec.cwd, _umask(spec), stdin, prepared.log, prepared.parameters, lock
+        )
+    )
+
+
+def _fork(
+    prepared: Prepared, places: Places, lock: int | None, stdin: int, script: str | None
+) -> tuple[int, int]:
+    spec = prepared.spec
+
+    def become() -> tuple[str, list[str], dict[str, str]]:
+        identity.limit(spec.limits, spec.nice)
+        if prepared.user is not None:
+            identity.become(prepared.user)
+        os.umask(_umask(spec))
+        os.chdir(spec.cwd)
+        files: dict[str, str] = {}
+        for path in spec.env_files:
+            files.update(environment.read_file(path))
+        known = _environment(prepared, places, files, {})
+        env = _environment(prepared, places, files, identity.secrets(spec.secrets, known))
+        argv = _argv(spec, script)
+        base = spec.base_dir or spec.cwd
+        return process.find_program(argv[0], env.get("PATH", ""), base), argv, env
+
+    keep = [(stdin, 0), (prepared.log, 1), (prepared.log, 2), (prepared.parameters, 3)]
+    return process.fork_and_prepare(keep, lock, become)
+
+
+def _open_stdin(spec: TaskSpec, user: identity.User | None) -> int:
+    if spec.stdin is None:
+        return os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    if "text" in spec.stdin:
+        return sealed_memory(os.fsencode(spec.stdin["text"]))
+    path = os.path.join(spec.base_dir or spec.cwd, spec.stdin["file"])
+    with identity.as_user(user):
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+
+
+def _write_script(places: Places, prepared: Prepared) -> str:
+    """A file that only the task's user can read and run; it is removed at the attempt's end."""
+    folder = os.path.join(places.run_dir, SCRIPTS)
+    path = os.path.join(folder, prepared.token)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        file = os.open(path, flags, 0o500)
+    except FileNotFoundError:
+        os.makedirs(folder, mode=0o711, exist_ok=True)
+        os.chmod(folder, 0o711)
+        file = os.open(path, flags, 0o500)
+    try:
+        os.write(file, os.fsencode(prepared.spec.script or ""))
+        if prepared.user is not None:
+            os.fchown(file, prepared.user.uid, prepared.user.gid)
+    finally:
+        os.close(file)
+    return path

@@ -1,0 +1,75 @@
+"""Ending a task on request or at its timeout: the ladder of signals, and who is left (DESIGN 5).
+
+The ladder (`kill`, default TERM, 10 s, KILL) goes to the process group while its leader is
+unreaped, then to what is left of the task's session and to what carries its mark, double-forked
+children included, until two scans in a row are empty. What survives KILL is named. A normal end
+kills nothing.
+"""
+
+import signal
+
+from ltspec import process
+from ltspec.supervisor.running import Running
+
+SCAN_SECONDS = 0.05       # between two scans while a task is being ended
+SURVIVAL_SECONDS = 5.0    # how long KILL may take before the survivors are named
+
+
+class Ladder:
+    """Where one attempt stands on its way down. Times are the boot clock's."""
+
+    def __init__(self, steps: tuple[tuple[str, float], ...]) -> None:
+        self.steps = steps
+        self.next_step = 0
+        self.step_due = 0.0
+        self.last_signal = signal.SIGTERM
+        self.empty_scans = 0
+        self.gave_up = False
+
+    def due(self) -> float:
+        """When `climb` wants to be called again."""
+        return self.step_due
+
+
+def climb(running: Running, boot: float) -> None:
+    """Send what is due now. Call it when its time has come or the leader has ended."""
+    ladder: Ladder = running.ladder
+    if boot >= ladder.step_due and ladder.next_step < len(ladder.steps):
+        name, wait = ladder.steps[ladder.next_step]
+        ladder.last_signal = signal.Signals["SIG" + name]
+        ladder.next_step += 1
+        last = ladder.next_step == len(ladder.steps)
+        ladder.step_due = boot + (SURVIVAL_SECONDS if last else wait)
+        _send(running, ladder.last_signal)
+    elif boot >= ladder.step_due:
+        ladder.gave_up = True
+
+
+def _send(running: Running, number: int) -> None:
+    process.signal_group(running.pid, number)
+    if running.seen is not None or number == signal.SIGKILL:
+        for identity in process.members(running.pid, running.token):
+            process.signal_identity(identity, number)
+
+
+def is_over(running: Running) -> bool:
+    """True where the leader has ended and nobody is left, or KILL did not help within its time.
+
+    Sets `survivors` to those that are left then. Each call is one scan.
+    """
+    ladder: Ladder = running.ladder
+    if running.seen is None:
+        if ladder.gave_up:
+            running.survivors = process.describe(process.Identity(running.pid, running.ticks))
+        return False
+    left = process.members(running.pid, running.token)
+    if not left:
+        ladder.empty_scans += 1
+        return ladder.empty_scans >= 2
+    ladder.empty_scans = 0
+    if ladder.last_signal == signal.SIGKILL and not ladder.gave_up:
+        for identity in left:
+            process.signal_identity(identity, signal.SIGKILL)
+    if ladder.gave_up:
+        running.survivors = ", ".join(process.describe(identity) for identity in left[:20])
+    return ladder.gave_up
