@@ -75,7 +75,8 @@ def test_directory_backup_keeps_the_newest_archives(apply, host, work):
     archives = sorted((work / "directory-backup").iterdir())
     assert len(archives) == 2
     with tarfile.open(archives[-1]) as archive:
-        assert archive.extractfile("./letter.txt").read() == b"dear reader\n"
+        letter = archive.extractfile("./letter.txt")
+        assert letter and letter.read() == b"dear reader\n"
 
 
 def test_directory_backup_that_fails_leaves_no_archive(apply, host, work):
