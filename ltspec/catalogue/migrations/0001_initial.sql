@@ -5,6 +5,8 @@ CREATE TABLE setting (
   value TEXT NOT NULL
 ) WITHOUT ROWID;
 
+-- A line of tasks. The one with the empty name holds a manager's common tasks; it is no queue for
+-- people and is listed nowhere.
 CREATE TABLE queue (
   manager TEXT NOT NULL,
   name TEXT NOT NULL,
@@ -100,6 +102,7 @@ CREATE TABLE report (
   state TEXT NOT NULL DEFAULT 'pending'
     CHECK (state IN ('pending', 'sent', 'failed', 'superseded')),
   tries INTEGER NOT NULL DEFAULT 0,
+  refused INTEGER NOT NULL DEFAULT 0,
   created REAL NOT NULL,
   next_try REAL NOT NULL,
   status TEXT NOT NULL CHECK (status IN ('ok', 'err')),
