@@ -76,6 +76,24 @@ def wait_until() -> Callable[..., Any]:
     return _wait_until
 
 
+@pytest.fixture(scope="session")
+def copy_checkout() -> Callable[[Path], Path]:
+    """`copy_checkout(target)`: what git tracks, as it stands in the working tree, at `target`."""
+    return _copy_checkout
+
+
+def _copy_checkout(target: Path) -> Path:
+    listing = subprocess.run(
+        ["git", "-C", ROOT, "ls-files", "-z"], check=True, capture_output=True, text=True
+    ).stdout
+    for name in filter(None, listing.split("\0")):
+        source, copy = ROOT / name, target / name
+        if os.path.lexists(source):
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, copy, follow_symlinks=False)
+    return target
+
+
 class Host:
     """One isolated machine, as far as ltspec sees it: directories, environment, commands."""
 

@@ -76,7 +76,8 @@ def test_directory_backup_keeps_the_newest_archives(apply, host, work):
     assert len(archives) == 2
     with tarfile.open(archives[-1]) as archive:
         letter = archive.extractfile("./letter.txt")
-        assert letter and letter.read() == b"dear reader\n"
+        assert letter
+        assert letter.read() == b"dear reader\n"
 
 
 def test_directory_backup_that_fails_leaves_no_archive(apply, host, work):

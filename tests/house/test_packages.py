@@ -1,6 +1,5 @@
 """The wheel and the sdist: what is in them, and that they work outside the checkout."""
 
-import os
 import subprocess
 import sys
 import tarfile
@@ -23,24 +22,11 @@ def succeed(*argv, **options):
     return done.stdout
 
 
-def tracked_copy(target):
-    """A copy of what git tracks, as of the working tree: a package is made of nothing else."""
-    listing = succeed("git", "-C", ROOT, "ls-files", "-z")
-    for name in filter(None, listing.split("\0")):
-        source, copy = ROOT / name, target / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_symlink():
-            copy.symlink_to(os.readlink(source))
-        elif source.exists():
-            copy.write_bytes(source.read_bytes())
-    return target
-
-
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
+def built(copy_checkout, tmp_path_factory):
     """The sdist, and the wheel that is built out of it, by the build backend of pyproject.toml."""
     directory = tmp_path_factory.mktemp("packages")
-    checkout = tracked_copy(directory / "checkout")
+    checkout = copy_checkout(directory / "checkout")
     program = (
         "import sys; from hatchling import build\n"
         "print(getattr(build, 'build_' + sys.argv[1])(sys.argv[2]))"
