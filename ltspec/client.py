@@ -8,15 +8,19 @@ guardian with the lock's descriptor, and lets go; the guardian lets go once it l
 commands at once therefore start one supervisor, and nobody polls.
 """
 
+import fcntl
 import json
 import os
 import socket
+import sys
 from typing import Any
 
-from ltspec.errors import SupervisorError
-from ltspec.paths import Places, check_private, make_private
+from ltspec.errors import CannotDo, SupervisorError
+from ltspec.paths import Places, make_private
 
 HELLO_SECONDS = 20.0
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_TRIES = 5
 
 
 class ConnectionLost(SupervisorError):
@@ -98,3 +102,141 @@ class Connection:
         line, _, self._buffer = self._buffer.partition(b"\n")
         message: dict[str, Any] = json.loads(line)
         return message
+
+
+def connect(
+    places: Places, *, start: bool = True, idle_exit: float | None = 10.0
+) -> Connection | None:
+    """Reach the supervisor of these places, starting one where none answers.
+
+    None only with `start=False` and nobody there. Raises SupervisorError with the reason why it
+    cannot be started or does not answer, CannotDo where the state directory is not ours.
+    """
+    connection = _dial(places)
+    if connection is not None or not start:
+        return connection
+    make_private(places.state_dir)
+    lock = os.open(places.start_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for _ in range(_TRIES):
+            connection = _dial(places)
+            if connection is not None:
+                return connection
+            _start(places, lock, idle_exit)
+        raise SupervisorError(
+            "the supervisor leaves as soon as it is started\n"
+            f"look at {places.supervisor_log} and at `ltspec doctor`"
+        )
+    finally:
+        os.close(lock)
+
+
+def _dial(places: Places) -> Connection | None:
+    """Connect and wait for the hello. None: nobody is there, or it left in this moment."""
+    try:
+        directory = os.open(places.state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise CannotDo(f"cannot use {places.state_dir}: {error.strerror}") from error
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(HELLO_SECONDS)
+        sock.connect(f"/proc/self/fd/{directory}/{os.path.basename(places.socket)}")
+        hello, rest = _hello(sock)
+    except (ConnectionError, FileNotFoundError):
+        sock.close()
+        return None
+    except TimeoutError as error:
+        sock.close()
+        raise SupervisorError(
+            f"the supervisor does not answer within {HELLO_SECONDS:g} s\n"
+            f"look at {places.supervisor_log} and at `ltspec doctor`"
+        ) from error
+    except OSError as error:
+        sock.close()
+        raise SupervisorError(f"cannot reach the supervisor: {error.strerror}") from error
+    finally:
+        os.close(directory)
+    return Connection(sock, hello, rest)
+
+
+def _hello(sock: socket.socket) -> tuple[dict[str, Any], bytes]:
+    data = b""
+    while b"\n" not in data:
+        chunk = sock.recv(65536)
+        if not chunk:
+            raise ConnectionResetError
+        data += chunk
+    line, _, rest = data.partition(b"\n")
+    hello: dict[str, Any] = json.loads(line)
+    return hello, rest
+
+
+def _start(places: Places, lock: int, idle_exit: float | None) -> None:
+    """Start a guardian and wait until its supervisor works, or tell why it does not."""
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    log = os.open(
+        places.supervisor_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
+    )
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    scope, survives = _scope()
+    argv = [
+        *scope, sys.executable, "-I", "-m", "ltspec.supervisor.guardian", "--detach",
+        "--state-dir", places.state_dir, "--run-dir", places.run_dir,
+        "--ready-fd", str(writing), "--start-lock-fd", str(lock), "--survives", survives,
+    ]
+    if idle_exit is not None:
+        argv += ["--idle-exit", str(idle_exit)]
+    for number in (writing, lock):
+        os.set_inheritable(number, True)
+    try:
+        pid = os.posix_spawn(
+            argv[0], argv, fixed_environment(),
+            file_actions=[(os.POSIX_SPAWN_DUP2, source, number)
+                          for source, number in ((null, 0), (null, 1), (log, 2))],
+            setsid=True,
+        )
+    except OSError as error:
+        raise SupervisorError(f"cannot start the supervisor: {error.strerror}") from error
+    finally:
+        os.set_inheritable(lock, False)
+        for number in (writing, log, null):
+            os.close(number)
+    os.waitpid(pid, 0)                        # the first fork; the guardian itself is detached
+    with open(reading, "rb") as ready:
+        problem = ready.read()
+    if problem:
+        raise SupervisorError(problem.decode(errors="replace"))
+
+
+def fixed_environment() -> dict[str, str]:
+    """What the supervisor runs with, whoever starts it: nothing of the caller's leaks into tasks."""
+    return {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "HOME": "/"}
+
+
+def _scope() -> tuple[list[str], str]:
+    """(how to start it outside the caller's unit, why it may not survive the caller; "" if it will).
+
+    A scope of its own where systemd runs; else a double fork, which outlives a login, but neither a
+    container nor a CI job that kills what it started.
+    """
+    in_container = os.path.exists("/.dockerenv") or os.path.exists("/run/.containerenv")
+    if in_container or os.environ.get("CI"):
+        place = "container" if in_container else "CI job"
+        return [], f"this is a {place}: it may end the supervisor and the tasks together with itself"
+    if not os.path.isdir("/run/systemd/system"):
+        return [], ""
+    runner = _find_systemd_run()
+    user = [] if os.geteuid() == 0 else ["--user"]
+    if runner and (not user or os.environ.get("XDG_RUNTIME_DIR")):
+        return [runner, "--scope", "--quiet", "--collect", *user, "--"], ""
+    return [], "there is no user manager for a scope: the end of this login or unit may end the tasks"
+
+
+def _find_systemd_run() -> str:
+    for folder in ("/usr/bin", "/bin"):
+        if os.access(folder + "/systemd-run", os.X_OK):
+            return folder + "/systemd-run"
+    return ""

@@ -58,7 +58,8 @@ class TaskSpec(NamedTuple):
     env_pass: Mapping[str, str] = {}                 # captured at apply
     env_files: tuple[str, ...] = ()
     secrets: Mapping[str, Any] = {}                  # NAME: {"file": path} or {"command": [argv]}
-    cwd: str = "/"                                   # also what a relative program starts from
+    cwd: str = "/"
+    base_dir: str = ""                               # a relative program's start; "" means cwd
     stdin: Mapping[str, str] | None = None           # {"text": …} or {"file": path}
     umask: int | None = None
     user: str | None = None
@@ -153,7 +154,7 @@ class Task(NamedTuple):
     detail: str                   # what follows the status word (errmsg, "exit code 3", …)
     priority: int
     position: int
-    held: int                     # why a QUE task is not ready: HELD_NEEDS | HELD_TIME | HELD_QUEUE
+    held: int                     # why a QUE task is not ready: HELD_NEEDS | HELD_TIME
     due: float | None             # when HELD_TIME ends, wall clock
     attempts: int                 # number of the last attempt; 0 when none
     pid: int | None               # of the running attempt
@@ -179,7 +180,6 @@ class Task(NamedTuple):
 
 HELD_NEEDS = 1     # a needed task has not ended yet
 HELD_TIME = 2      # start_after or a retry's delay is not over
-HELD_STARTING = 4  # reserved for the supervisor
 
 
 class Attempt(NamedTuple):

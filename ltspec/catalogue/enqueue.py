@@ -16,6 +16,9 @@ from ltspec.errors import NotFound, Refused
 from ltspec.model import HELD_NEEDS, HELD_TIME, Need, TaskSpec
 from ltspec.states import Outcome, Status
 
+# The common tasks of a manager are the line with the empty name; only max_running bounds it.
+COMMON_SLOTS = 1_000_000_000
+
 Decide = Callable[[Existing | None, TaskSpec], Verdict]
 
 
@@ -87,6 +90,12 @@ class _Batch:
         """Refuse what would be two things at RUN/MANAGER/NAME (DESIGN 3) or in a closed queue."""
         place = (spec.manager, spec.queue)
         if not spec.queue:
+            if place not in self.queues:
+                self.store.execute(
+                    "INSERT OR IGNORE INTO queue (manager, name, slots) VALUES (?, '', ?)",
+                    (spec.manager, COMMON_SLOTS),
+                )
+                self.queues.add(place)
             if self.store.row("SELECT 1 FROM queue WHERE manager = ? AND name = ?",
                               (spec.manager, spec.pidfile_name or spec.id)):
                 raise Refused(

@@ -25,21 +25,34 @@ class Ready(NamedTuple):
     id: str
     file: str
     attempts: int
+    retried: int
+    made: int
     spec: str
 
 
 def ready_lines(store: Store) -> list[tuple[str, str]]:
-    """(manager, queue) of every line with a ready task; queue "" are the common ones."""
+    """(manager, queue) of every line with a ready task; queue "" are the common ones. Its cost
+    grows with the number of lines, not of tasks."""
     return store.execute(
-        "SELECT DISTINCT manager, queue FROM task WHERE status = 'QUE' AND held = 0"
+        "SELECT manager, name FROM queue WHERE paused = 0 AND EXISTS (SELECT 1 FROM task WHERE"
+        " status = 'QUE' AND held = 0 AND task.manager = queue.manager AND task.queue = queue.name)"
     ).fetchall()
+
+
+def slots(store: Store, manager: str, queue: str) -> int:
+    """How many of the line may run at once; 0 while it is paused."""
+    row = store.row(
+        "SELECT slots FROM queue WHERE manager = ? AND name = ? AND paused = 0", (manager, queue)
+    )
+    return row[0] if row else 0
 
 
 def next_ready(store: Store, manager: str, queue: str) -> Ready | None:
     """The task whose turn it is: the highest priority, then the lowest position (DESIGN 4)."""
     row = store.row(
-        "SELECT key, manager, queue, id, file, attempts, spec FROM task WHERE status = 'QUE'"
-        " AND held = 0 AND manager = ? AND queue = ? ORDER BY priority DESC, position LIMIT 1",
+        "SELECT key, manager, queue, id, file, attempts, retried, made, spec FROM task"
+        " WHERE status = 'QUE' AND held = 0 AND request = '' AND manager = ? AND queue = ?"
+        " ORDER BY priority DESC, position LIMIT 1",
         (manager, queue),
     )
     return Ready(*row) if row else None
@@ -69,6 +82,15 @@ def record_pid(store: Store, key: int, number: int, pid: int, start_ticks: int) 
     store.execute(
         "UPDATE attempt SET pid = ?, start_ticks = ? WHERE task = ? AND number = ?",
         (pid, start_ticks, key, number),
+    )
+
+
+def undo_start(store: Store, key: int, number: int) -> None:
+    """RUN -> QUE for a start that certainly did not happen (no processes or memory left)."""
+    store.execute("DELETE FROM attempt WHERE task = ? AND number = ?", (key, number))
+    store.execute(
+        "UPDATE task SET status = 'QUE', attempts = attempts - 1, started = NULL,"
+        " dirty = dirty + 1 WHERE key = ? AND status = 'RUN'", (key,),
     )
 
 
@@ -203,10 +225,13 @@ def settle(store: Store, key: int, *, now: Now) -> None:
     Waiting and met: ready. Waiting and never to be met: `ERR skipped: needs ID`. Skipped and no
     longer hopeless: back to QUE, last in its queue, and so are those that were skipped after it.
     """
-    row = store.row("SELECT status, outcome, held, spec FROM task WHERE key = ?", (key,))
+    row = store.row(
+        "SELECT status, outcome, held, spec, manager, queue FROM task WHERE key = ?", (key,)
+    )
     if row is None:
         return
-    status, outcome, held, spec = row
+    status, outcome, held, spec, *line = row
+    store.released.add((line[0], line[1]))
     state, name = need_state(store, key)
     if status == "QUE" and state == "never":
         end_waiting(store, key, End(Status.ERR, Outcome.SKIPPED, f"skipped: needs {name}"), now=now)
@@ -253,10 +278,11 @@ def dirty_rows(store: Store, limit: int = 1000) -> list[tuple[Any, ...]]:
     ).fetchall()
 
 
-def clean(store: Store, followed: list[tuple[int, int]]) -> None:
-    """Mark (key, dirty) pairs as followed up, where nothing has changed in between."""
+def clean(store: Store, followed: list[tuple[int, int, int]]) -> None:
+    """Mark (made, key, dirty) as followed up, where nothing has changed in between; `made` tells
+    whether the PID-file in place is ours."""
     store.executemany(
-        "UPDATE task SET dirty = 0, made = 1 WHERE key = ? AND dirty = ?", followed
+        "UPDATE task SET dirty = 0, made = ? WHERE key = ? AND dirty = ?", followed
     )
 
 

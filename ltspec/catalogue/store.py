@@ -29,6 +29,8 @@ class Store:
         self.execute = connection.execute
         self.executemany = connection.executemany
         self._durable = False
+        # Lines (manager, queue) in which `lifecycle` has made a task ready; the loop empties it.
+        self.released: set[tuple[str, str]] = set()
 
     def close(self) -> None:
         """Close the connection; a second call does nothing."""

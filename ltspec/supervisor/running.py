@@ -71,7 +71,7 @@ class Running:
     def close(self) -> None:
         """Let go of its descriptors (after its end was committed)."""
         for number in (self.pidfd, self.lock, self.error_fd):
-            if number is not None:
+            if number is not None and number >= 0:
                 os.close(number)
         self.lock = self.error_fd = None
 
@@ -102,10 +102,15 @@ class Table:
         self.by_pidfd[running.pidfd] = running
         self.taken[running.line] += 1
 
+    def add_over(self, running: Running) -> None:
+        """Take a slot for an attempt that is over and whose end is about to be committed."""
+        self.by_key[running.key] = running
+        self.taken[running.line] += 1
+
     def discard(self, running: Running) -> None:
         """Give the slot back."""
         del self.by_key[running.key]
-        del self.by_pidfd[running.pidfd]
+        self.by_pidfd.pop(running.pidfd, None)
         self.taken[running.line] -= 1
         if not self.taken[running.line]:
             del self.taken[running.line]

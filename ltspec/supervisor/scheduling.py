@@ -31,3 +31,16 @@ def retry_delay(retries: Retries, retried: int, end: End, chance: float) -> floa
         delay = min(delay, retries.max_delay)
     delay = min(delay, 366 * 86400.0)
     return max(0.0, delay * (1 + retries.jitter * (2 * chance - 1)))
+
+
+def compact_duration(seconds: float) -> str:
+    """A duration as a spec writes it: `2h`, `1h30m`, `90s` as `1m30s`, `0.5s`."""
+    if seconds < 1 or seconds != int(seconds):
+        return f"{seconds:g}s"
+    left = int(seconds)
+    parts = []
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts)

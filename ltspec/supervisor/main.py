@@ -1,0 +1,176 @@
+"""The supervisor's start and end; the loop is in `loop`.
+
+Started by the guardian, which passes the descriptors of the lock, the sockets and its control
+connection. Everything is imported and opened before the guardian is told that it is ready. At its
+end it does nothing to the tasks: they run on, and the next supervisor finds them.
+"""
+
+import argparse
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from typing import NoReturn
+
+from ltspec import clock, pidfile
+from ltspec.catalogue import lifecycle, open_store
+from ltspec.errors import CannotDo, LtspecError
+from ltspec.paths import Places, check_private, make_private
+from ltspec.supervisor import identity, recovery
+from ltspec.supervisor.loop import Guardian, Supervisor
+from ltspec.supervisor.talk import Talk
+
+START_FAILED = 5    # the exit code that tells the guardian: it cannot work, do not try at once
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run until idle, told to end, or without a guardian; returns the exit code."""
+    arguments = _parse(argv)
+    places = Places(arguments.state_dir, arguments.run_dir)
+    try:
+        supervisor = _build(arguments, places)
+    except LtspecError as error:
+        say(f"cannot start: {error}")
+        _tell_starter(arguments.ready_fd, str(error))
+        return START_FAILED
+    _tell_starter(arguments.ready_fd, "")
+    return _run(supervisor, arguments)
+
+
+def say(text: str) -> None:
+    """One line in supervisor.log (descriptor 2)."""
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(clock.now().wall))
+    line = " / ".join(text.splitlines())
+    os.write(2, f"{stamp} supervisor {os.getpid()}: {line}\n".encode(errors="replace"))
+
+
+def _parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="ltspec-supervisor")
+    for name in ("--state-dir", "--run-dir"):
+        parser.add_argument(name, required=True)
+    for name in ("--lock-fd", "--listen-fd", "--control-fd"):
+        parser.add_argument(name, type=int, required=True)
+    parser.add_argument("--finish-fd", type=int)
+    parser.add_argument("--ready-fd", type=int)
+    parser.add_argument("--idle-exit", type=float)
+    parser.add_argument("--survives", default="")
+    parser.add_argument("--supervisor")
+    return parser.parse_args(argv)
+
+
+def _tell_starter(ready: int | None, problem: str) -> None:
+    """Give the one who started us the reason why not, or let go of him."""
+    if ready is None:
+        return
+    try:
+        if problem:
+            os.write(ready, problem.encode()[:4000])
+    except BrokenPipeError:
+        return
+    finally:
+        os.close(ready)
+
+
+def _build(arguments: argparse.Namespace, places: Places) -> Supervisor:
+    _reserve_descriptors()
+    identity.raise_open_files()
+    check_private(places.state_dir)
+    _check_run_dir(places)
+    store = open_store(places.catalogue, create=True)
+    recorded = store.setting("run_dir")
+    if recorded and recorded != places.run_dir and lifecycle.has_work(store):
+        message = (
+            f"this catalogue's run directory is {recorded}, not {places.run_dir}\n"
+            "wait until nothing waits or runs, then change run_dir"
+        )
+        raise CannotDo(message)
+    boot_id = clock.boot_id()
+    now = clock.now()
+    with store.write(durable=True):
+        store.set_setting("run_dir", places.run_dir)
+        lifecycle.after_reboot(store, boot_id, now=now)
+    run = pidfile.RunDirectory(places.run_dir, shared=pidfile.is_shared(places.run_dir))
+    supervisor = Supervisor(
+        store=store, places=places, run=run, epoll=select.epoll(), boot_id=boot_id,
+        guardian=Guardian(arguments.control_fd), idle_exit=arguments.idle_exit,
+        clock=clock.now, say=say,
+    )
+    _adopt(supervisor)
+    supervisor.epoll.register(arguments.control_fd, select.EPOLLIN)
+    finishing = socket.socket(fileno=arguments.finish_fd) if arguments.finish_fd else None
+    supervisor.talk = Talk(
+        supervisor.epoll, socket.socket(fileno=arguments.listen_fd), finishing,
+        supervisor.finish, survives=arguments.survives,
+    )
+    return supervisor
+
+
+def _reserve_descriptors() -> None:
+    """Keep 3 occupied: a task's parameters are put there, no descriptor of ours may be."""
+    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    if null != 3:
+        try:
+            os.fstat(3)
+        except OSError:
+            os.dup2(null, 3, inheritable=False)
+        os.close(null)
+
+
+def _check_run_dir(places: Places) -> None:
+    """Ours, or a panel's that we may write in: a directory of another user is refused."""
+    make_private(places.run_dir, 0o711)
+
+
+def _adopt(supervisor: Supervisor) -> None:
+    found = recovery.recover(supervisor.store, supervisor.boot_id)
+    for running in found.adopted:
+        supervisor.watch(running)
+        if running.ended_by:
+            supervisor.resume_ending(running)
+    supervisor.over.extend(found.over)
+    for running in found.over:
+        supervisor.table.add_over(running)
+    supervisor.unrecorded.extend(found.unrecorded)
+    supervisor.guardian.ready([running.pid for running in found.adopted])
+    recovery.clear_scripts(
+        supervisor.places, {running.token for running in found.adopted}
+    )
+    if found.adopted or found.over:
+        say(f"adopted {len(found.adopted)} running tasks; the end of {len(found.over)} was not seen")
+
+
+def _run(supervisor: Supervisor, arguments: argparse.Namespace) -> int:
+    stop = _catch_stop_signals(supervisor)
+    while not (supervisor.leaving or supervisor.guardian.lost or stop):
+        supervisor.step(clock.now())
+    supervisor.store.close()
+    if supervisor.guardian.lost:
+        _become_guardian(arguments)
+    return 0
+
+
+def _catch_stop_signals(supervisor: Supervisor) -> list[int]:
+    """SIGTERM and SIGINT end the loop at the end of its step; the list gets the signal."""
+    caught: list[int] = []
+    reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    supervisor.epoll.register(reading, select.EPOLLIN)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda caught_number, _frame: caught.append(caught_number))
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    return caught
+
+
+def _become_guardian(arguments: argparse.Namespace) -> NoReturn:
+    """The guardian was killed: take its place. Children, zombies and the lock stay with this
+    process; the new guardian starts a new supervisor (DESIGN 5)."""
+    say("the guardian is gone: taking its place")
+    from ltspec.supervisor.guardian import exec_guardian
+
+    exec_guardian(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""Follows up what changed in the catalogue: PID-files and what was asked of a task.
+
+The catalogue's `dirty` counts changes per row. A row is followed up and then marked clean only
+where its count is still the same, so a crash or a change in between makes it be done again.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ltspec import pidfile
+from ltspec.catalogue import Store, lifecycle
+from ltspec.clock import Now
+from ltspec.model import TaskSpec
+from ltspec.paths import Places
+from ltspec.process import CannotStart
+from ltspec.states import End, Outcome, Status
+from ltspec.supervisor import identity
+from ltspec.supervisor.running import Running, Table
+
+CHUNK = 200
+STOPPED = End(Status.ERR, Outcome.STOPPED, "stopped")
+
+
+class Row(NamedTuple):
+    """One row of lifecycle.dirty_rows."""
+
+    key: int
+    dirty: int
+    status: str
+    request: str
+    manager: str
+    queue: str
+    id: str
+    file: str
+    detail: str
+    held: int
+    made: int
+    spec: str
+    pid: int | None
+    finish_ok: int | None
+    finish_msg: str
+
+
+class Publisher:
+    """Owns the run directory's content and the removal of tasks."""
+
+    def __init__(
+        self,
+        store: Store,
+        run: pidfile.RunDirectory,
+        places: Places,
+        table: Table,
+        say: Callable[[str], None],
+    ) -> None:
+        self.store = store
+        self.run = run
+        self.places = places
+        self.table = table
+        self.say = say
+        self.followed: list[tuple[int, int, int]] = []   # flushed with the next transaction
+
+    def rows(self) -> list[Row]:
+        """The next chunk of changed rows that were not followed up in memory already."""
+        known = {(key, dirty) for _, key, dirty in self.followed}
+        rows = [Row(*row) for row in lifecycle.dirty_rows(self.store, CHUNK + len(known))]
+        return [row for row in rows if (row.key, row.dirty) not in known]
+
+    def obey(self, rows: list[Row], now: Now) -> list[Running]:
+        """Settle needs and carry out requests on tasks that do not run; returns the running ones
+        that are to be ended. Call it inside a transaction."""
+        for key in lifecycle.unsettled(self.store):
+            lifecycle.settle(self.store, key, now=now)
+        to_end = []
+        for row in rows:
+            if not row.request:
+                continue
+            if row.status == "RUN":
+                running = self.table.by_key.get(row.key)
+                if running is not None and running.ladder is None:
+                    to_end.append(running)
+            elif row.request == "remove":
+                self._remove(row)
+            elif row.status == "QUE":
+                lifecycle.end_waiting(self.store, row.key, STOPPED, now=now)
+        return to_end
+
+    def _remove(self, row: Row) -> None:
+        lifecycle.delete(self.store, row.key)
+        if row.made or not self.run.shared:
+            self.remove_pidfile(row.manager, row.queue, row.file)
+        logs = os.path.dirname(self.places.log(row.manager, row.queue, row.id, 0))
+        shutil.rmtree(logs, ignore_errors=True)  # what is left of it is `doctor`'s to find
+
+    def remove_pidfile(self, manager: str, queue: str, file: str) -> None:
+        """Take a PID-file of ours away."""
+        try:
+            self.run.remove(manager, queue, file)
+        except OSError as error:
+            self.say(f"cannot remove the PID-file {manager}/{queue}/{file}: {error}")
+
+    def publish(self, rows: list[Row]) -> None:
+        """Write the PID-files of these rows; what cannot be written now is said and left."""
+        for row in rows:
+            if row.request == "remove" and row.status in ("OK", "ERR"):
+                continue
+            try:
+                made = self._publish(row)
+            except pidfile.NameTaken:
+                made = False
+                self.say(
+                    f"{self.run.path}/{row.manager}/{row.queue}/{row.file} is not ltspec's:"
+                    " its name is taken, it is left alone"
+                )
+            except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
+                made = bool(row.made)
+                self.say(f"the place of the PID-file of {row.queue}/{row.id} is blocked: {error}")
+            self.followed.append((int(made), row.key, row.dirty))
+
+    def _publish(self, row: Row) -> bool:
+        running = self.table.by_key.get(row.key)
+        if row.status == "RUN":
+            if running is not None:
+                self._publish_running(row, running)
+            return True
+        spec = TaskSpec.from_json(row.spec)
+        data = pidfile.content(row.status, self._detail(row, spec), spec.start_parameters)
+        self._write(row, data, self._owner(spec))
+        return True
+
+    def _detail(self, row: Row, spec: TaskSpec) -> str:
+        if row.status == "QUE":
+            return ""
+        return row.detail[:100_000]
+
+    def _publish_running(self, row: Row, running: Running) -> None:
+        if row.finish_ok is not None and not running.finished:
+            word, detail = ("OK", "") if row.finish_ok else ("ERR", row.finish_msg)
+            data = pidfile.content(word, detail, running.spec.start_parameters)
+            self.republish(running, data, row.made)
+            running.finished = True
+        elif not running.published:
+            data = pidfile.running_content(running.spec.start_parameters, running.pid)
+            self.republish(running, data, row.made)
+        running.published = True
+
+    def republish(self, running: Running, data: bytes, made: int = 1) -> None:
+        """A new inode for a running task, locked by the supervisor until the task's end."""
+        lock = self.run.publish(
+            running.manager, running.queue, running.file, data,
+            owner=self._owner(running.spec), first=not made, locked=True,
+        )
+        if running.lock is not None:
+            os.close(running.lock)
+        running.lock = lock
+
+    def _write(self, row: Row, data: bytes, owner: tuple[int, int] | None) -> None:
+        self.run.publish(row.manager, row.queue, row.file, data, owner=owner, first=not row.made)
+
+    def _owner(self, spec: TaskSpec) -> tuple[int, int] | None:
+        if spec.user is None and spec.group is None:
+            return None
+        try:
+            user = identity.resolve(spec.user, spec.group)
+        except CannotStart:
+            return None
+        return (user.uid, user.gid) if user else None
+
+    def flush(self) -> None:
+        """Mark as clean what was followed up; call it inside a transaction."""
+        if self.followed:
+            lifecycle.clean(self.store, self.followed)
+
+    def flushed(self) -> None:
+        """The transaction that `flush` was part of is committed."""
+        self.followed.clear()
+
+

@@ -1,0 +1,108 @@
+"""After a crash or a reboot: who still runs, and what became of the others (DESIGN 5).
+
+For each attempt without an end: another boot -> it is gone; a recorded process that exists (running
+or unreaped) -> adopted by identity; one that does not -> what it said of itself, else `lost`. An
+attempt without a recorded pid is looked for by its mark; where nobody carries it, it is `lost`:
+whether it started cannot be known, and it must not run twice.
+"""
+
+import os
+from typing import Any, NamedTuple
+
+from ltspec import process
+from ltspec.catalogue import Store, lifecycle
+from ltspec.model import TaskSpec
+from ltspec.paths import Places
+from ltspec.states import Seen
+from ltspec.supervisor import identity
+from ltspec.supervisor.running import Running
+from ltspec.supervisor.starting import SCRIPTS
+
+
+class Found(NamedTuple):
+    """What recovery found: attempts that are watched from here on (`pidfd` open), and attempts
+    that are over (their `seen` is set, no descriptor)."""
+
+    adopted: list[Running]
+    over: list[Running]
+    unrecorded: list[Running]      # adopted ones whose pid has yet to be written down
+
+
+class _Row(NamedTuple):
+    key: int
+    number: int
+    token: str
+    pid: int | None
+    boot_id: str
+    ticks: int | None
+    started_boot: float
+    ended_by: str
+    spec: str
+    manager: str
+    queue: str
+    file: str
+    id: str
+    request: str
+    retried: int
+
+
+def recover(store: Store, boot_id: str) -> Found:
+    """Look at every attempt without an end; nothing is written."""
+    found = Found([], [], [])
+    for values in lifecycle.unfinished(store):
+        row = _Row(*values)
+        who = _identify(row, boot_id)
+        pidfd = process.adopt(who) if who is not None else None
+        running = _running(row, who, pidfd)
+        if pidfd is None:
+            running.seen = Seen()
+            found.over.append(running)
+            continue
+        found.adopted.append(running)
+        if row.pid is None:
+            found.unrecorded.append(running)
+    return found
+
+
+def _identify(row: _Row, boot_id: str) -> process.Identity | None:
+    if row.boot_id != boot_id:
+        return None
+    if row.pid is None:
+        return process.find_marked(row.token)
+    return process.Identity(row.pid, row.ticks or 0)
+
+
+def _running(row: _Row, who: process.Identity | None, pidfd: int | None) -> Running:
+    spec: Any = TaskSpec.from_json(row.spec)
+    try:
+        user = identity.resolve(spec.user, spec.group)
+    except process.CannotStart:
+        user = None  # the account was removed while it ran
+    running = Running(
+        key=row.key,
+        number=row.number,
+        token=row.token,
+        spec=spec,
+        file=row.file,
+        pid=who.pid if who else 0,
+        ticks=who.start_ticks if who else 0,
+        pidfd=-1 if pidfd is None else pidfd,
+        started_boot=row.started_boot,
+        retried=row.retried,
+        uid=user.uid if user else os.geteuid(),
+        ended_by=row.ended_by,
+    )
+    running.published = row.pid is not None
+    return running
+
+
+def clear_scripts(places: Places, tokens: set[str]) -> None:
+    """Remove the script files of attempts that are over."""
+    folder = os.path.join(places.run_dir, SCRIPTS)
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return
+    for name in names:
+        if name not in tokens:
+            os.unlink(os.path.join(folder, name))

@@ -1,0 +1,24 @@
+"""The one seam for fault injection: the numbered steps of start, end, report and exit.
+
+In production `reached` does nothing. The tests start the supervisor through a program of theirs
+that replaces it by one that kills the process at a chosen step.
+"""
+
+STEPS = (
+    "start.prepared",        # files are open, nothing is committed
+    "start.committed",       # QUE -> RUN is in the catalogue, nothing was spawned
+    "start.published",       # RUN is in the PID-file
+    "start.spawned",         # the process exists, its pid is nowhere
+    "start.recorded",        # the pid is committed
+    "end.seen",              # the process is a zombie, its end is not committed
+    "end.committed",         # the end is in the catalogue, the zombie is not reaped
+    "end.reaped",            # the zombie is gone, the PID-file still says RUN
+    "end.published",         # the PID-file says OK or ERR, the row is still marked as changed
+    "report.due",            # a report waits, no sender was started
+    "report.sender",         # the sender runs
+    "exit.decided",          # nothing to do, about to leave
+)
+
+
+def reached(step: str) -> None:  # noqa: ARG001 - the tests' replacement looks at it
+    """Called at each of STEPS."""

@@ -1,0 +1,162 @@
+"""The supervisor's two sockets (DESIGN 5).
+
+`supervisor.sock` in the state directory obeys the same user and root: hello on connecting, then one
+JSON object a line: sync (answered when all is followed up), watch (an event after each change).
+`finish.sock` in the run directory takes only `finish`, from an attempt's own user with its token.
+No message carries state that is not in the catalogue, but for a task's word about itself.
+"""
+
+import json
+import os
+import select
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from ltspec import __version__
+
+_LINE_LIMIT = 400_000
+_CONNECTION_LIMIT = 1000
+
+
+class Peer:
+    """One accepted connection."""
+
+    def __init__(self, sock: socket.socket, uid: int, *, trusted: bool) -> None:
+        self.sock = sock
+        self.uid = uid
+        self.trusted = trusted
+        self.buffer = b""
+        self.watching = False
+        self.syncing = 0
+
+
+def peer_uid(sock: socket.socket) -> int:
+    """The user at the other end, as the kernel knows it (SO_PEERCRED, unix(7))."""
+    data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", data)[1])
+
+
+class Talk:
+    """All connections. `requests` is filled by `handle` and emptied by the loop."""
+
+    def __init__(
+        self,
+        epoll: select.epoll,
+        trusted: socket.socket,
+        finishing: socket.socket | None,
+        on_finish: Callable[[int, dict[str, Any]], dict[str, Any]],
+        *,
+        survives: str,
+    ) -> None:
+        self._epoll = epoll
+        self._listening = {trusted.fileno(): (trusted, True)}
+        if finishing is not None:
+            self._listening[finishing.fileno()] = (finishing, False)
+        self._on_finish = on_finish
+        self._survives = survives
+        self.peers: dict[int, Peer] = {}
+        for number, (sock, _) in self._listening.items():
+            sock.setblocking(False)
+            epoll.register(number, select.EPOLLIN)
+
+    @property
+    def trusted_count(self) -> int:
+        """Open connections of commands; while there is one, the supervisor does not leave."""
+        return sum(peer.trusted for peer in self.peers.values())
+
+    def owns(self, number: int) -> bool:
+        """True where the descriptor is one of ours."""
+        return number in self._listening or number in self.peers
+
+    def handle(self, number: int) -> bool:
+        """Serve one readable descriptor; True where the catalogue is to be looked at again."""
+        if number in self._listening:
+            self._accept(*self._listening[number])
+            return False
+        return self._read(self.peers[number])
+
+    def _accept(self, listening: socket.socket, trusted: bool) -> None:  # noqa: FBT001 - from the table above
+        try:
+            sock, _ = listening.accept()
+        except OSError:
+            return  # the other side is gone again, or no descriptor is left: it waits in the backlog
+        sock.setblocking(False)
+        uid = peer_uid(sock)
+        if len(self.peers) >= _CONNECTION_LIMIT or (trusted and uid not in (0, os.geteuid())):
+            sock.close()
+            return
+        peer = Peer(sock, uid, trusted=trusted)
+        self.peers[sock.fileno()] = peer
+        self._epoll.register(sock.fileno(), select.EPOLLIN)
+        hello = {"hello": 1, "version": __version__, "pid": os.getpid(), "survives": self._survives}
+        self._send(peer, hello)
+
+    def _read(self, peer: Peer) -> bool:
+        try:
+            data = peer.sock.recv(65536)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        if not data or len(peer.buffer) + len(data) > _LINE_LIMIT:
+            self.drop(peer)
+            return peer.trusted
+        peer.buffer += data
+        look = False
+        while b"\n" in peer.buffer:
+            line, _, peer.buffer = peer.buffer.partition(b"\n")
+            look = self._obey(peer, line) or look
+        return look
+
+    def _obey(self, peer: Peer, line: bytes) -> bool:
+        try:
+            message = json.loads(line)
+            what = message["do"]
+        except (ValueError, KeyError, TypeError):
+            self._send(peer, {"error": "not understood: one JSON object a line, with `do`"})
+            return False
+        if what == "finish":
+            self._send(peer, self._on_finish(peer.uid, message))
+            return True
+        if not peer.trusted:
+            self._send(peer, {"error": "only `finish` is possible here"})
+            return False
+        if what == "watch":
+            peer.watching = True
+            self._send(peer, {"ok": True})
+            return False
+        if what == "sync":
+            peer.syncing += 1
+            return True
+        self._send(peer, {"error": f"unknown request {what!r}: is the supervisor older? send it SIGHUP"})
+        return False
+
+    def synced(self, trouble: str = "") -> None:
+        """Answer all who wait: what they had committed is followed up, or cannot be now."""
+        for peer in list(self.peers.values()):
+            while peer.syncing:
+                peer.syncing -= 1
+                self._send(peer, {"error": trouble} if trouble else {"ok": True})
+
+    def changed(self) -> None:
+        """Tell the watchers to look again. One whose buffer is full of events will look anyway."""
+        for peer in list(self.peers.values()):
+            if peer.watching:
+                self._send(peer, {"event": "change"})
+
+    def _send(self, peer: Peer, message: dict[str, Any]) -> None:
+        try:
+            peer.sock.send(json.dumps(message).encode() + b"\n")
+        except BlockingIOError:
+            return
+        except OSError:
+            self.drop(peer)
+
+    def drop(self, peer: Peer) -> None:
+        """Close a connection."""
+        number = peer.sock.fileno()
+        if self.peers.pop(number, None) is not None:
+            self._epoll.unregister(number)
+            peer.sock.close()
