@@ -174,18 +174,22 @@ def _hello(sock: socket.socket) -> tuple[dict[str, Any], bytes]:
     return hello, rest
 
 
-def _start(places: Places, lock: int, idle_exit: float | None) -> None:
+def _start(
+    places: Places, lock: int, idle_exit: float | None, *, without_scope: bool = False
+) -> None:
     """Start a guardian and wait until its supervisor works, or tell why it does not."""
     reading, writing = os.pipe2(os.O_CLOEXEC)
     log = os.open(
         places.supervisor_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
     )
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    scope, survives = _scope()
+    scope, dies_with = _scope()
+    if without_scope:
+        scope, dies_with = [], "this login or unit"
     argv = [
         *scope, sys.executable, "-I", "-m", "ltspec.supervisor.guardian", "--detach",
         "--state-dir", places.state_dir, "--run-dir", places.run_dir,
-        "--ready-fd", str(writing), "--start-lock-fd", str(lock), "--survives", survives,
+        "--ready-fd", str(writing), "--start-lock-fd", str(lock), "--dies-with", dies_with,
     ]
     if idle_exit is not None:
         argv += ["--idle-exit", str(idle_exit)]
@@ -204,10 +208,12 @@ def _start(places: Places, lock: int, idle_exit: float | None) -> None:
         os.set_inheritable(lock, False)
         for number in (writing, log, null):
             os.close(number)
-    os.waitpid(pid, 0)                        # the first fork; the guardian itself is detached
+    _, status = os.waitpid(pid, 0)            # the first fork; the guardian itself is detached
     with open(reading, "rb") as ready:
         problem = ready.read()
-    if problem:
+    if scope and status and not problem:      # systemd-run could not reach its manager
+        _start(places, lock, idle_exit, without_scope=True)
+    elif problem:
         raise SupervisorError(problem.decode(errors="replace"))
 
 
@@ -217,22 +223,21 @@ def fixed_environment() -> dict[str, str]:
 
 
 def _scope() -> tuple[list[str], str]:
-    """(how to start it outside the caller's unit, why it may not survive the caller; "" if it will).
+    """(how to start it outside the caller's unit, with what it may die; "" if it survives).
 
     A scope of its own where systemd runs; else a double fork, which outlives a login, but neither a
     container nor a CI job that kills what it started.
     """
     in_container = os.path.exists("/.dockerenv") or os.path.exists("/run/.containerenv")
     if in_container or os.environ.get("CI"):
-        place = "container" if in_container else "CI job"
-        return [], f"this is a {place}: it may end the supervisor and the tasks together with itself"
+        return [], "this container" if in_container else "this CI job"
     if not os.path.isdir("/run/systemd/system"):
         return [], ""
     runner = _find_systemd_run()
     user = [] if os.geteuid() == 0 else ["--user"]
     if runner and (not user or os.environ.get("XDG_RUNTIME_DIR")):
         return [runner, "--scope", "--quiet", "--collect", *user, "--"], ""
-    return [], "there is no user manager for a scope: the end of this login or unit may end the tasks"
+    return [], "this login or unit"
 
 
 def _find_systemd_run() -> str:

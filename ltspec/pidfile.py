@@ -19,6 +19,7 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIRECTORIES = 64
 _OFD_WRITE_LOCK = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 MARKER = ".ltspec"
+FINISH_SOCKET = "finish.sock"
 
 
 class NameTaken(Exception):  # noqa: N818 - a fact about the name, not an error of the program
@@ -236,7 +237,7 @@ def is_shared(run_dir: str) -> bool:
     marker = os.path.join(run_dir, MARKER)
     if os.path.lexists(marker):
         return False
-    if os.path.isdir(run_dir) and any(not name.startswith(".") for name in os.listdir(run_dir)):
+    if os.path.isdir(run_dir) and not set(os.listdir(run_dir)) <= {FINISH_SOCKET}:
         return True
     os.makedirs(run_dir, mode=0o711, exist_ok=True)
     os.close(os.open(marker, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))

@@ -101,7 +101,7 @@ class Guardian:
             sys.executable, "-I", *_program(arguments.supervisor),
             "--state-dir", arguments.state_dir, "--run-dir", arguments.run_dir,
             "--lock-fd", str(self.lock), "--listen-fd", str(self.listening),
-            "--control-fd", str(theirs.fileno()), "--survives", arguments.survives,
+            "--control-fd", str(theirs.fileno()), "--dies-with", arguments.dies_with,
         ]
         if arguments.supervisor is not None:
             argv += ["--supervisor", arguments.supervisor]
@@ -232,6 +232,8 @@ class Guardian:
 
     def _leave(self, code: int) -> int:
         """Close the door: who is still before it gets an end of file and starts another one."""
+        if not _is_at(self.lock, self.arguments.state_dir + "/supervisor.lock"):
+            return code      # the directory was replaced; what is there now is another one's
         for path in (
             self.arguments.state_dir + "/supervisor.sock", self.arguments.run_dir + "/finish.sock"
         ):
@@ -246,7 +248,7 @@ def exec_guardian(arguments: argparse.Namespace) -> NoReturn:
     """Exec this program with the lock and the sockets that are open already."""
     argv = [sys.executable, "-I", "-m", "ltspec.supervisor.guardian"]
     for name in ("state_dir", "run_dir", "lock_fd", "listen_fd", "finish_fd", "idle_exit",
-                 "survives", "supervisor"):
+                 "dies_with", "supervisor"):
         value = getattr(arguments, name)
         if value is None:
             continue
@@ -390,7 +392,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     for name in ("--lock-fd", "--listen-fd", "--finish-fd", "--ready-fd", "--start-lock-fd"):
         parser.add_argument(name, type=int)
     parser.add_argument("--idle-exit", type=float)
-    parser.add_argument("--survives", default="")
+    parser.add_argument("--dies-with", default="")
     parser.add_argument("--supervisor")
     parser.add_argument("--detach", action="store_true")
     return parser.parse_args(argv)

@@ -55,7 +55,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--finish-fd", type=int)
     parser.add_argument("--ready-fd", type=int)
     parser.add_argument("--idle-exit", type=float)
-    parser.add_argument("--survives", default="")
+    parser.add_argument("--dies-with", default="")
     parser.add_argument("--supervisor")
     return parser.parse_args(argv)
 
@@ -102,7 +102,7 @@ def _build(arguments: argparse.Namespace, places: Places) -> Supervisor:
     finishing = socket.socket(fileno=arguments.finish_fd) if arguments.finish_fd else None
     supervisor.talk = Talk(
         supervisor.epoll, socket.socket(fileno=arguments.listen_fd), finishing,
-        supervisor.finish, survives=arguments.survives,
+        supervisor.finish, dies_with=arguments.dies_with,
     )
     return supervisor
 

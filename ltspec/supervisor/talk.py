@@ -48,14 +48,14 @@ class Talk:
         finishing: socket.socket | None,
         on_finish: Callable[[int, dict[str, Any]], dict[str, Any]],
         *,
-        survives: str,
+        dies_with: str,
     ) -> None:
         self._epoll = epoll
         self._listening = {trusted.fileno(): (trusted, True)}
         if finishing is not None:
             self._listening[finishing.fileno()] = (finishing, False)
         self._on_finish = on_finish
-        self._survives = survives
+        self._dies_with = dies_with
         self.peers: dict[int, Peer] = {}
         for number, (sock, _) in self._listening.items():
             sock.setblocking(False)
@@ -90,8 +90,9 @@ class Talk:
         peer = Peer(sock, uid, trusted=trusted)
         self.peers[sock.fileno()] = peer
         self._epoll.register(sock.fileno(), select.EPOLLIN)
-        hello = {"hello": 1, "version": __version__, "pid": os.getpid(), "survives": self._survives}
-        self._send(peer, hello)
+        hello = {"hello": 1, "version": __version__, "pid": os.getpid()}
+        survives = {"survives": not self._dies_with, "dies_with": self._dies_with}
+        self._send(peer, hello | survives)
 
     def _read(self, peer: Peer) -> bool:
         try:
