@@ -10,6 +10,7 @@ Programs that this machine need not have (ssh, certbot, mysqldump, …) are stoo
 scripts in tests/house/outside/.
 """
 
+import ast
 import os
 import re
 import stat
@@ -165,3 +166,28 @@ def test_rule_ellipsis_stands_for_a_part_of_a_line_or_for_lines(tmp_path):
 def test_rule_named_block_is_written_before_the_next_command(tmp_path):
     page = "```sh\n#!/bin/sh\n# bin/it\necho $1\n```\n\n```console\n$ bin/it \\\n> ok\nok\n```\n"
     assert run_page(page, tmp_path, dict(os.environ)) == []
+
+
+def literal_text(path):
+    """The text of a module's string literals, the changing parts of f-strings as `…`."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.JoinedStr):
+            parts = [one.value if isinstance(one, ast.Constant) else "…" for one in node.values]
+            found.append("".join(map(str, parts)))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.append(node.value)
+    return "\n".join(found)
+
+
+def test_troubleshooting_headings_are_messages_of_the_program():
+    said = "\n".join(literal_text(path) for path in sorted((ROOT / "ltspec").rglob("*.py")))
+    page = (ROOT / "docs/troubleshooting.md").read_text()
+    headings = re.findall(r"^### (.*)$", page, re.MULTILINE)
+    unsaid = []
+    for heading in headings:
+        parts = heading.removeprefix("ERR ").split("…")
+        pattern = ".*".join(re.escape(part.strip()) for part in parts)
+        if not re.search(pattern, said):
+            unsaid.append(heading)
+    assert unsaid == []
