@@ -1,0 +1,65 @@
+"""What libyaml says of a text that is not YAML, in words that tell the way out."""
+
+from typing import Any
+
+import yaml
+from yaml.reader import ReaderError
+
+from ltspec.spec.problems import Problem
+from ltspec.spec.reading import Source
+
+# What libyaml says -> what is said instead, and the hint. The first that is contained counts.
+_WORDS = (
+    ("mapping values are not allowed",
+     "a `: ` where no new key can begin",
+     "quote the value if it holds a colon and a blank, or check the indentation"),
+    ("found character that cannot start any token",
+     "a character that no value can begin with",
+     "use blanks, not tabs, to indent, and quote a value that begins with @, %, ` or a tab"),
+    ("found a tab character", "a tab where blanks must indent", "replace the tab by blanks"),
+    ("found undefined alias", "an alias without its anchor", "define it before: `&name value`"),
+    ("found unknown escape character", "an unknown escape in double quotes",
+     "double the backslash, or use single quotes"),
+    ("unexpected end of stream", "the text ends inside quotes", "close the quotes"),
+    ("found duplicate anchor", "this anchor is already there", "give it another name"),
+    ("expected ',' or '}'", "`{` is not closed",
+     "close it with `}`, or quote a value that begins with {{"),
+    ("expected ',' or ']'", "`[` is not closed", "close it with `]`, or quote the value"),
+    ("did not find expected '-' indicator", "the list ends here, but the indentation goes on",
+     "indent every `-` of a list alike"),
+    ("did not find expected key", "no key where one must be",
+     "indent the keys of a mapping alike, and close every quote above"),
+    ("could not find expected ':'", "a key without its `:`",
+     "write `key: value`, with a blank after the colon"),
+    ("document start", "text after the end of the document",
+     "begin another document with `---`"),
+    ("exceeded maximum depth", "nested too deep", ""),
+)
+
+
+def explain(error: yaml.YAMLError, source: Source) -> Problem:
+    """The problem that stands for an exception of the parser."""
+    if isinstance(error, ReaderError):
+        return _unreadable(error, source)
+    mark: Any = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    said = str(getattr(error, "problem", None) or error)
+    known = ((message, hint) for words, message, hint in _WORDS if words in said)
+    message, hint = next(known, (f"not YAML: {said}", ""))
+    code = "LT104"
+    if "alias" in said:
+        code = "LT110"
+        message = said.replace("found undefined alias", "an alias without its anchor:")
+    if "maximum depth" in said:
+        code = "LT105"
+    return Problem(code, message, source.name, line, column, hint=hint)
+
+
+def _unreadable(error: ReaderError, source: Source) -> Problem:
+    text = source.text.encode()[: error.position].decode(errors="replace")
+    line = text.count("\n") + 1
+    column = len(text) - text.rfind("\n")
+    character = error.character if isinstance(error.character, int) else ord(error.character[0])
+    message = f"the character U+{character:04X} is not allowed in YAML"
+    return Problem("LT104", message, source.name, line, column,
+                   hint='write it as an escape in double quotes, such as "\\x07"')
