@@ -13,7 +13,8 @@ def own_mgrctl(folder):
     """What pip writes for the entry point."""
     path = folder / "mgrctl"
     path.write_text(
-        f"#!{sys.executable}\nimport sys\nfrom ltspec.mgrctl.command import main\nsys.exit(main())\n"
+        f"#!{sys.executable}\nimport sys\nfrom ltspec.mgrctl.command import main\n"
+        "sys.exit(main())\n"
     )
     path.chmod(0o755)
     return path
