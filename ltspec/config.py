@@ -26,7 +26,7 @@ class Retention(NamedTuple):
     """How much history is kept; None is without bound. Seconds, tasks, bytes."""
 
     age: float | None = None
-    count: int | None = None
+    tasks: int | None = None
     size: int | None = None
 
 
@@ -123,18 +123,14 @@ def _others_write(found: os.stat_result) -> bool:
 
 
 def _parse(path: str, data: bytes) -> Config:
-    from ltspec.spec import reading, schema
+    from ltspec.spec import reading
+    from ltspec.spec.configuration import configuration_problems
     from ltspec.spec.problems import Problem, in_order
 
     source, problems = reading.decode(path, os.path.abspath(path), data)
     documents, more = ([], []) if problems else reading.parse(source)
-    problems += more
-    if len(documents) > 1:
-        problems.append(documents[1].problem("LT701", "a second document in a configuration",
-                                             hint="keep one"))
+    problems += more or configuration_problems(documents)
     value = documents[0].value if documents else {}
-    if documents and not problems and not schema.accepts("config")(value):
-        problems += _misfits(documents[0])
     if problems:
         lines = source.lines
         shown: list[Problem] = [
@@ -143,15 +139,6 @@ def _parse(path: str, data: bytes) -> Config:
         ]
         raise InvalidSpec(f"the configuration {path} has problems", tuple(shown))
     return _built(value, os.path.abspath(path), documents[0] if documents else None)
-
-
-def _misfits(document: Any) -> list[Any]:
-    from ltspec.spec.findings import findings
-
-    return [
-        document.problem(found.code, found.message, found.path, key=found.at_key, hint=found.hint)
-        for found in findings(document.value, "config")
-    ]
 
 
 def _built(value: dict[str, Any], path: str, document: Any) -> Config:

@@ -51,7 +51,8 @@ def shell_syntax(text: str) -> str:
         if "'" in word or '"' in word or "\\" in word:
             continue
         operator = _OPERATOR.match(word)
-        if operator and (operator.end() == len(word) or word[0] in "<>" or word[:2] in ("2>", "1>")):
+        redirects = word[0] in "<>" or word[:2] in ("2>", "1>")
+        if operator and (operator.end() == len(word) or redirects):
             return word
         if word.endswith(";") or _EXPANSION.search(word) or word.startswith("~/"):
             return word

@@ -41,7 +41,8 @@ def check(turns: Sequence[Turn], rules: Rules) -> Checked:
     silent = {turn.id for turn in turns if turn.spec is None and isinstance(turn.id, str)}
     index = _Index(kept)
     resolved = [
-        turn._replace(spec=_resolve(turn, index, silent, problems, hazy or rules.needs_elsewhere))
+        turn._replace(spec=_resolve(turn, index, silent, problems,
+                                     elsewhere=hazy or rules.needs_elsewhere))
         if turn.spec is not None and turn.spec.needs else turn
         for turn in kept
     ]
@@ -63,7 +64,8 @@ def _place(turn: Turn, name: str, sub: Path = ()) -> tuple[Any, Path]:
     return field.place_of(sub)
 
 
-def _problem(turn: Turn, name: str, code: str, message: str, sub: Path = (), hint: str = "") -> Problem:
+def _problem(turn: Turn, name: str, code: str, message: str, sub: Path = (),
+             hint: str = "") -> Problem:
     place, path = _place(turn, name, sub)
     problem: Problem = place.problem(code, message, path, hint=hint)
     return problem
@@ -144,7 +146,7 @@ class _Index:
 
 
 def _resolve(turn: Turn, index: _Index, silent: set[str], problems: list[Problem],
-             elsewhere: bool) -> TaskSpec:  # noqa: FBT001 - called once, in this module
+             *, elsewhere: bool) -> TaskSpec:
     spec = _spec(turn)
     needs: list[Need] = []
     for at, need in enumerate(spec.needs):

@@ -22,7 +22,7 @@ class UserFacts(NamedTuple):
     shell: str
 
 
-def build(  # noqa: PLR0913 - every fact is named at the two places that call it
+def build(
     spec: TaskSpec,
     *,
     pidfile: str,

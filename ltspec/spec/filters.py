@@ -11,16 +11,16 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ltspec.spec.scalars import WrittenFloat, WrittenInt
 from ltspec.spec.templates import MAX_ITEMS, MAX_TEXT, TemplateError, bounded, printed, too_large
 
 MAX_BITS = 4096
 
 _KEPT = (
-    "abs attr capitalize count d default dictsort first float groupby int items last length list "
-    "lower map max min reject rejectattr reverse select selectattr sort string title trim "
-    "truncate unique upper urlencode wordcount"
-).split()
+    "abs", "capitalize", "count", "d", "default", "dictsort", "first", "float", "groupby", "int",
+    "items", "last", "length", "list", "lower", "map", "max", "min", "reject", "rejectattr",
+    "reverse", "select", "selectattr", "sort", "string", "title", "trim", "truncate", "unique",
+    "upper", "urlencode", "wordcount",
+)
 
 REFUSED = {
     "quote": "nothing here meets a shell, so nothing needs quotes: one element of the spec is one "
@@ -35,13 +35,12 @@ REFUSED = {
     "password_hash": "use `secrets`",
     "vault": "use `secrets`",
     "ipaddr": "compute it before, and give it with -e",
-    "tojson": "",
 }
 
 
 def allowed(builtin: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
     """The table of filters from Jinja2's own one."""
-    table = {name: builtin[name] for name in _KEPT if name != "attr"}
+    table = {name: builtin[name] for name in _KEPT}
     table.update({
         "b64decode": b64decode, "b64encode": b64encode, "basename": basename, "bool": to_bool,
         "center": center, "combine": combine, "dict2items": dict2items, "dirname": dirname,
@@ -112,10 +111,10 @@ def join_filter(value: Iterable[Any], d: str = "", attribute: str | None = None)
     return join(value, _text(d, "join"))
 
 
-def replace(value: Any, old: str, new: str, count: int = -1) -> str:
+def replace(value: Any, old: Any, new: Any, count: int | None = None) -> str:
     """Text with `old` replaced by `new`."""
     text, old, new = _text(value, "replace"), _text(old, "replace"), _text(new, "replace")
-    times = text.count(old) if count is None or count < 0 else min(count, text.count(old))
+    times = text.count(old) if count is None else min(count, text.count(old))
     if len(text) + times * len(new) > MAX_TEXT:
         raise too_large()
     return text.replace(old, new, -1 if count is None else count)
@@ -155,11 +154,11 @@ def rounded(value: float, precision: int = 0) -> float:
 
 def total(value: Iterable[Any], attribute: str | None = None) -> float:
     """The sum of numbers."""
-    numbers = list(value) if attribute is None else [one[attribute] for one in value]
+    numbers: list[Any] = list(value) if attribute is None else [one[attribute] for one in value]
     for number in numbers:
         if not isinstance(number, (int, float)):
             raise TemplateError("LT303", "`sum` takes numbers", "", "sum")
-    return sum(numbers)
+    return float(sum(numbers)) if any(isinstance(n, float) for n in numbers) else int(sum(numbers))
 
 
 def to_bool(value: Any) -> bool:
@@ -280,6 +279,3 @@ def regex_findall(value: Any, pattern: str) -> list[Any]:
 def regex_escape(value: Any) -> str:
     """Text that matches itself."""
     return re.escape(_text(value, "regex_escape"))
-
-
-__all__ = ["REFUSED", "WrittenFloat", "WrittenInt", "allowed", "check_operation", "join", "replace"]

@@ -3,7 +3,7 @@
 Imported only after a fast check has said no: jsonschema is slow to import and to run.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -19,7 +19,10 @@ KINDS = {
     "string": "text", "integer": "a whole number", "number": "a number", "array": "a list",
     "boolean": "true or false", "object": "a mapping", "null": "nothing",
 }
-_YES_NO = frozenset("yes no on off y n Yes No On Off YES NO ON OFF True False".split())
+_YES_NO = frozenset(
+    word for one in ("yes", "no", "on", "off", "y", "n", "true", "false")
+    for word in (one, one.title(), one.upper())
+)
 
 
 class Finding(NamedTuple):
@@ -42,7 +45,7 @@ def _format(_validator: Any, _name: str, value: Any, _schema: Any) -> Iterator[V
         yield ValidationError("not a regular expression")
 
 
-_Validator = jsonschema.validators.extend(
+_Validator: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call] # has no types
     Draft202012Validator, {"pattern": _pattern, "format": _format}
 )
 
@@ -75,12 +78,12 @@ def _unique(found: Iterable[Finding]) -> list[Finding]:
     return list(dict.fromkeys(found))
 
 
-def _explain_all(errors: Iterable[ValidationError], root: str, path: Path) -> Iterator[Finding]:
+def _explain_all(errors: Iterable[Any], root: str, path: Path) -> Iterator[Finding]:
     for error in errors:
         yield from _explain(error, root, path)
 
 
-def _explain(error: ValidationError, root: str, base: Path) -> Iterator[Finding]:
+def _explain(error: Any, root: str, base: Path) -> Iterator[Finding]:
     path: Path = (*base, *error.absolute_path)
     keyword = str(error.validator)
     if keyword == "additionalProperties":
@@ -91,23 +94,16 @@ def _explain(error: ValidationError, root: str, base: Path) -> Iterator[Finding]
         yield from _alternatives(error, root, base)
     elif keyword == "required":
         yield from _missing(error, path)
-    elif keyword == "type":
-        yield _wrong_type(error, path)
-    elif keyword == "const":
-        yield _wrong_constant(error, path)
-    elif keyword == "enum":
-        yield _wrong_word(error, path)
     elif keyword == "not":
-        if isinstance(error.instance, dict):
-            yield Finding("LT207", "`command` and `script` exclude each other", (*path, "script"),
-                          "keep one of them", at_key=True)
-    elif keyword in ("pattern", "format"):
-        yield _wrong_form(error, path)
-    elif keyword == "if" or error.context:
-        for child in error.context or ():
-            yield from _explain(child, root, base)
+        yield from _both(error, path)
     else:
-        yield _out_of_range(error, path)
+        yield _BY_KEYWORD.get(keyword, _out_of_range)(error, path)
+
+
+def _both(error: Any, path: Path) -> Iterator[Finding]:
+    if isinstance(error.instance, dict):
+        yield Finding("LT207", "`command` and `script` exclude each other", (*path, "script"),
+                      "keep one of them", at_key=True)
 
 
 def _private(path: Path) -> bool:
@@ -122,7 +118,7 @@ def _shown(value: Any, path: Path) -> str:
     return f"`{text}`"
 
 
-def _unknown_keys(error: ValidationError, path: Path) -> Iterator[Finding]:
+def _unknown_keys(error: Any, path: Path) -> Iterator[Finding]:
     known = list(error.schema.get("properties", {}))
     for name in error.instance:
         if name not in known:
@@ -148,7 +144,7 @@ def _about_key(name: str) -> str:
     return f"here it is called `{meant}`" if meant else ""
 
 
-def _bad_key(error: ValidationError, path: Path) -> Iterator[Finding]:
+def _bad_key(error: Any, path: Path) -> Iterator[Finding]:
     name = str(error.instance)
     title = error.schema.get("title", "a key")
     if error.validator == "enum":
@@ -164,7 +160,7 @@ def _bad_key(error: ValidationError, path: Path) -> Iterator[Finding]:
     yield Finding("LT205", f"`{name}` is not {title}", (*path, name), hint, at_key=True)
 
 
-def _missing(error: ValidationError, path: Path) -> Iterator[Finding]:
+def _missing(error: Any, path: Path) -> Iterator[Finding]:
     for name in error.validator_value:
         if name not in error.instance:
             known = [key for key in error.instance if key not in error.schema.get("properties", {})]
@@ -174,7 +170,7 @@ def _missing(error: ValidationError, path: Path) -> Iterator[Finding]:
                           f"is `{near}` meant as `{name}`?" if near else hint)
 
 
-def _wrong_type(error: ValidationError, path: Path) -> Finding:
+def _wrong_type(error: Any, path: Path) -> Finding:
     wanted = error.validator_value
     names = [wanted] if isinstance(wanted, str) else list(wanted)
     return _not_of(names, error.instance, path)
@@ -214,12 +210,12 @@ def _type_hint(names: Sequence[str], value: Any) -> str:
     return ""
 
 
-def _wrong_constant(error: ValidationError, path: Path) -> Finding:
+def _wrong_constant(error: Any, path: Path) -> Finding:
     return Finding("LT208", f"{_shown(error.instance, path)} is no version of the format that this "
                    "ltspec knows", path, f"write {error.validator_value}, or leave it out")
 
 
-def _wrong_word(error: ValidationError, path: Path) -> Finding:
+def _wrong_word(error: Any, path: Path) -> Finding:
     words = [str(word) for word in error.validator_value]
     value = error.instance
     shown = ", ".join(words) if len(words) <= 20 else ", ".join(words[:20]) + ", …"
@@ -230,7 +226,7 @@ def _wrong_word(error: ValidationError, path: Path) -> Finding:
     return Finding("LT204", f"{_shown(value, path)} is not one of {shown}", path, hint)
 
 
-def _wrong_form(error: ValidationError, path: Path) -> Finding:
+def _wrong_form(error: Any, path: Path) -> Finding:
     if error.validator == "format":
         return Finding("LT205", f"{_shown(error.instance, path)} is not a regular expression", path)
     title, examples = error.schema.get("title"), error.schema.get("examples", ())
@@ -260,7 +256,7 @@ def _name_hint(value: str) -> str:
     return f"a name has only letters, digits and . _ @ + -, not {shown}"
 
 
-def _out_of_range(error: ValidationError, path: Path) -> Finding:
+def _out_of_range(error: Any, path: Path) -> Finding:
     limit, keyword, value = error.validator_value, str(error.validator), error.instance
     words = {
         "minimum": f"{_shown(value, path)} is less than {limit}",
@@ -276,13 +272,13 @@ def _out_of_range(error: ValidationError, path: Path) -> Finding:
     return Finding("LT206", words.get(keyword, f"does not fit `{keyword}`"), path)
 
 
-def _alternatives(error: ValidationError, root: str, base: Path) -> Iterator[Finding]:
+def _alternatives(error: Any, root: str, base: Path) -> Iterator[Finding]:
     """Of several forms the one that was meant: the one whose type fits."""
     path: Path = (*base, *error.absolute_path)
     if error.validator == "oneOf":
         yield _exactly_one(error, path)
         return
-    branches: dict[int, list[ValidationError]] = {}
+    branches: dict[int, list[Any]] = {}
     for child in error.context or ():
         branches.setdefault(int(child.schema_path[0]), []).append(child)
     templates = {"$ref": schemas.TEMPLATE_REF}
@@ -309,14 +305,14 @@ def _signal_hint(value: Any) -> str:
     return f"write {name}" if name in signals else did_you_mean(name, signals)
 
 
-def _is_mismatch(error: ValidationError) -> bool:
+def _is_mismatch(error: Any) -> bool:
     """True where the value is of another type than this branch is for."""
     if error.validator == "anyOf":
         return all(_is_mismatch(child) for child in error.context or ()) and bool(error.context)
     return error.validator == "type" and not error.relative_path
 
 
-def _exactly_one(error: ValidationError, path: Path) -> Finding:
+def _exactly_one(error: Any, path: Path) -> Finding:
     names = [branch["required"][0] for branch in error.validator_value if "required" in branch]
     words = " or ".join(f"`{name}`" for name in names)
     return Finding("LT207", f"must have either {words}", path, "keep one of them")
@@ -328,7 +324,8 @@ def _types(root: str, schema: dict[str, Any]) -> list[str]:
         return _types(name, target)
     if "anyOf" in schema:
         templates = {"$ref": schemas.TEMPLATE_REF}
-        return [name for part in schema["anyOf"] if part != templates for name in _types(root, part)]
+        branches = [part for part in schema["anyOf"] if part != templates]
+        return [name for part in branches for name in _types(root, part)]
     wanted = schema.get("type", [])
     return [wanted] if isinstance(wanted, str) else list(wanted)
 
@@ -338,3 +335,12 @@ def _title(root: str, schema: dict[str, Any]) -> str:
         name, target = schemas.resolve(root, schema["$ref"])
         return _title(name, target)
     return str(schema.get("title", ""))
+
+
+_BY_KEYWORD: dict[str, Callable[[Any, Path], Finding]] = {
+    "type": _wrong_type,
+    "const": _wrong_constant,
+    "enum": _wrong_word,
+    "pattern": _wrong_form,
+    "format": _wrong_form,
+}

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from ltspec.model import TaskSpec
 from ltspec.spec import finding_files, schema, warnings
 from ltspec.spec.checks import Rules, check
+from ltspec.spec.configuration import CONFIG_NAME, configuration_problems
 from ltspec.spec.functions import functions
 from ltspec.spec.plan import Definition, Layer, Place
 from ltspec.spec.problems import ERROR, Path, Problem, did_you_mean, in_order, merge_turns, silence
@@ -58,6 +59,7 @@ class Loaded(NamedTuple):
     tasks: tuple[TaskSpec, ...]
     problems: tuple[Problem, ...]
     files: tuple[str, ...]                   # absolute; "" for standard input
+    names: tuple[str, ...]                   # the same files as problems call them
     skipped: tuple[Skipped, ...]
     turns: tuple[Turn, ...]                  # one a task: where it came from
     scopes: Mapping[int, Scope]              # by the id of a document, for `render --explain`
@@ -122,13 +124,18 @@ class Loader:
     def _load_file(self, file: finding_files.Found, data: bytes) -> None:
         source, problems = decode(file.name, file.path, data)
         self.sources[file.name] = source
-        if not problems:
-            documents, problems = parse(source)
-            if not documents and not problems:
-                problems = [Problem("LT111", "holds no spec", file.name, 1, 1)]
-            if not any(problem.code != "LT107" for problem in problems):
-                for document in documents:
-                    self._load_document(document)
+        if problems:
+            self.problems += problems
+            return
+        documents, problems = parse(source)
+        if os.path.basename(file.path) == CONFIG_NAME:
+            self.problems += problems or configuration_problems(documents)
+            return
+        if not documents and not problems:
+            problems = [Problem("LT111", "holds no spec", file.name, 1, 1)]
+        if all(problem.code == "LT107" for problem in problems):
+            for document in documents:
+                self._load_document(document)
         self.problems += problems
 
     def _load_document(self, document: Document) -> None:
@@ -138,9 +145,8 @@ class Loader:
         if not isinstance(document.value, dict) or any(
                 path[:1] in ((), ("inputs",), ("vars",)) for path in broken):
             return
-        given = {name: value for name, value in self.given.items()}
         directory = os.path.dirname(document.source.path) if document.source.path else os.getcwd()
-        resolver = Resolver(document, given, self.templates, functions(directory, os.environ),
+        resolver = Resolver(document, self.given, self.templates, functions(directory, os.environ),
                             for_host=self.for_host)
         scope = resolver.resolve()
         self.scopes[id(document)] = scope
@@ -167,7 +173,7 @@ class Loader:
         for found in findings(document.value, "job"):
             self.problems.append(document.problem(found.code, found.message, found.path,
                                                   key=found.at_key, hint=found.hint))
-            depth = 3 if found.path[:1] == ("tasks",) else 2 if found.path[:1] == ("defaults",) else 1
+            depth = {"tasks": 3, "defaults": 2}.get(str(found.path[0]), 1) if found.path else 0
             broken.add(found.path[:depth])
         return frozenset(broken)
 
@@ -225,11 +231,12 @@ class Loader:
     def _finish(self) -> Loaded:
         closed = frozenset(self.settings.queues) if self.settings.closed_queues else None
         checked = check(self.turns, Rules(closed, needs_elsewhere=self.for_host))
-        chosen = [turn for turn in checked.turns if turn.spec is not None and self._chosen(turn.spec)]
+        chosen = [turn for turn in checked.turns if turn.spec and self._chosen(turn.spec)]
         return Loaded(
             tasks=tuple(turn.spec for turn in chosen if turn.spec is not None),
             problems=in_order(self._with_lines((*self.problems, *checked.problems))),
             files=tuple(self.files),
+            names=tuple(self.sources),
             skipped=tuple(_skipped(turn) for turn in self.turns if turn.skipped),
             turns=tuple(chosen),
             scopes=self.scopes,

@@ -127,28 +127,28 @@ class Definition:
             self._report(place, (), TemplateError(
                 "LT313", "`when` is an expression already", "leave the braces out"))
             return
-        self.when = self._expression(value, place, True)
+        self.when = self._expression(value, place, otherwise=True)
 
     def _take_loop(self, value: Any) -> None:
         self.loop = value
         place = self.place_of("loop")
         if isinstance(value, str):
-            self.loop_template = self._expression(value, place, None)
+            self.loop_template = self._expression(value, place, otherwise=None)
         else:
             self.loop = compile_value(value, self.templates,
                                       lambda path, error: self._report(place, path, error))
 
-    def _expression(self, text: str, place: Place, otherwise: Any) -> Any:
+    def _expression(self, text: str, place: Place, *, otherwise: Any) -> Any:
         try:
-            if "{{" in text:
-                found = self.templates.text(text)
-                if found.whole:
-                    return found
-                raise TemplateError("LT313", "must be one expression, not a text with one in it")
-            return self.templates.expression(text)
+            found = (self.templates.text if "{{" in text else self.templates.expression)(text)
         except TemplateError as error:
             self._report(place, (), error)
             return otherwise
+        if not found.whole:
+            self._report(place, (), TemplateError(
+                "LT313", "must be one expression, not a text with one in it"))
+            return otherwise
+        return found
 
     def place_of(self, name: str) -> Place:
         """Where one of the task's own fields stands."""

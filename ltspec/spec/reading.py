@@ -41,7 +41,7 @@ class Document(NamedTuple):
     """One YAML document: its value, and its nodes for the places."""
 
     source: Source
-    index: int
+    number: int                              # among those of its file, from 0
     value: Any
     node: Node
 
@@ -104,7 +104,7 @@ class _Refused(Exception):
         self.problem = problem
 
 
-class _Composer(CParser):  # type: ignore[misc] # the C extension ships no types
+class _Composer(CParser):
     """Composes nodes; the two resolver hooks, called for each node, count depth and nodes."""
 
     def __init__(self, data: bytes, name: str) -> None:
@@ -252,10 +252,10 @@ class _Builder:
         if key not in self.built:
             if node.tag not in _COLLECTIONS:
                 self.unknown_tag(node)
-            is_mapping = isinstance(node, MappingNode)
-            self.built[key] = (
-                self.mapping(node) if is_mapping else [self.value(child) for child in node.value]
-            )
+            if isinstance(node, MappingNode):
+                self.built[key] = self.mapping(node)
+            else:
+                self.built[key] = [self.value(child) for child in node.value]
         return self.built[key]
 
     def unknown_tag(self, node: Node) -> None:

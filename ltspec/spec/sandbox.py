@@ -10,14 +10,16 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from types import FrameType
 from typing import Any
 
 import jinja2
 from jinja2 import nodes
 from jinja2.compiler import CodeGenerator
-from jinja2.runtime import StrictUndefined, Undefined
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from jinja2.exceptions import SecurityError
+from jinja2.runtime import StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ltspec.spec import filters
 from ltspec.spec.problems import did_you_mean
@@ -35,14 +37,14 @@ from ltspec.spec.templates import (
 )
 
 MAX_SECONDS = 3.0
-MAX_BITS = 4096
 _STATEMENTS = (nodes.Output, nodes.If, nodes.For)
-_METHODS = frozenset(
-    "capitalize casefold count endswith find index isalnum isalpha isdecimal isdigit islower "
-    "isspace isupper join lower lstrip partition removeprefix removesuffix replace rfind "
-    "rpartition rsplit rstrip split splitlines startswith strip swapcase title upper".split()
-)
-_OTHER_METHODS = frozenset("count get index items keys values".split())
+_METHODS = frozenset([
+    "capitalize", "casefold", "count", "endswith", "find", "index", "isalnum", "isalpha",
+    "isdecimal", "isdigit", "islower", "isspace", "isupper", "join", "lower", "lstrip", "partition",
+    "removeprefix", "removesuffix", "replace", "rfind", "rpartition", "rsplit", "rstrip", "split",
+    "splitlines", "startswith", "strip", "swapcase", "title", "upper",
+])
+_OTHER_METHODS = frozenset(["count", "get", "index", "items", "keys", "values"])
 
 
 class _Missing(StrictUndefined):
@@ -135,14 +137,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return super().call(context, obj, *args, **kwargs)
 
 
-_sandbox: Sandbox | None = None
-
-
+@cache
 def _environment() -> Sandbox:
-    global _sandbox  # noqa: PLW0603 - made once, on the first template that needs it
-    if _sandbox is None:
-        _sandbox = Sandbox()
-    return _sandbox
+    """Made once, on the first template that needs it."""
+    return Sandbox()
 
 
 class _TooLong(Exception):
@@ -193,7 +191,7 @@ def compile_text(text: str) -> Template:
             parts.append(part)
         return "".join(parts)
 
-    return Template(text, names, optional, False, _guarded(render))
+    return Template(text, names, optional, whole=False, render=_guarded(render))
 
 
 def compile_expression(text: str) -> Template:
@@ -226,7 +224,7 @@ def _expression(text: str, expression: nodes.Expr) -> Template:
             raise value.explain()
         return bounded(value)
 
-    return Template(text, names, optional, True, _guarded(render))
+    return Template(text, names, optional, whole=True, render=_guarded(render))
 
 
 def _parsed(text: str, parse: Callable[[], Any]) -> Any:
@@ -315,7 +313,7 @@ def _guarded(render: Callable[[Context], Any]) -> Callable[[Context], Any]:
             raise TemplateError("LT304", f"not allowed in a template: {error}") from error
         except (RecursionError, MemoryError) as error:
             raise too_large() from error
-        except Exception as error:  # noqa: BLE001 - an expression may raise anything
+        except Exception as error:  # an expression may raise anything
             raise TemplateError("LT303", f"the expression fails: {_reason(error)}") from error
 
     return guarded
@@ -328,10 +326,10 @@ def _reason(error: Exception) -> str:
     if isinstance(error, TypeError):
         for python, plain in (("'str'", "text"), ("'int'", "a number"), ("'list'", "a list"),
                               ("'dict'", "a mapping"), ("'NoneType'", "null"),
-                              ("'float'", "a number"), ("'bool'", "a boolean")):
+                              ("'float'", "a number"), ("'bool'", "a boolean"),
+                              ("str (not", "text (not"),
+                              ("unsupported operand type(s) for", "cannot use")):
             words = words.replace(python, plain)
-        words = words.replace("str (not", "text (not").replace("unsupported operand type(s) for",
-                                                               "cannot use")
     return words or type(error).__name__
 
 
@@ -353,7 +351,5 @@ def _syntax(error: jinja2.TemplateSyntaxError, text: str) -> TemplateError:
     lines = text.split("\n")
     at = lines[error.lineno - 1] if 0 < error.lineno <= len(lines) else ""
     start = re.search(r"\{[{%]", at)
-    return TemplateError("LT301", f"not an expression: {said}", hint, at[start.start():] if start else "")
-
-
-__all__ = ["MAX_SECONDS", "Sandbox", "Undefined", "compile_expression", "compile_text", "time_limit"]
+    return TemplateError("LT301", f"not an expression: {said}", hint,
+                         at[start.start():] if start else "")

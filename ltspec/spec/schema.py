@@ -20,7 +20,7 @@ TEMPLATE_REF = "#/$defs/template"
 DIRECTORY = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "schemas")
 
 _ANNOTATIONS = frozenset(
-    "$schema $id $defs title description default examples deprecated".split()
+    ["$schema", "$id", "$defs", "title", "description", "default", "examples"]
 )
 
 
@@ -36,6 +36,16 @@ def published(name: str) -> dict[str, Any]:
     """The published schema `job` or `config`, parsed."""
     schema: dict[str, Any] = json.loads(text_of(name))
     return schema
+
+
+def standalone(name: str) -> str:
+    """The published text, with what it takes from the other schema put into it."""
+    text = text_of(name)
+    if name == "job":
+        return text
+    schema = json.loads(text.replace("job.schema.json#/$defs/", "#/$defs/"))
+    schema["$defs"] = published("job")["$defs"]
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def resolve(root: str, reference: str) -> tuple[str, Any]:
@@ -250,7 +260,9 @@ def _number(test: Callable[[Any, Any], bool]) -> Callable[[Compiler, Any, Schema
     return make
 
 
-def _length(kind: type, test: Callable[[int, Any], bool]) -> Callable[[Compiler, Any, Schema], Check]:
+def _length(
+    kind: type[str] | type[list[Any]] | type[dict[str, Any]], test: Callable[[int, Any], bool]
+) -> Callable[[Compiler, Any, Schema], Check]:
     def make(_: Compiler, limit: Any, _schema: Schema) -> Check:
         return lambda value: not isinstance(value, kind) or test(len(value), limit)
 

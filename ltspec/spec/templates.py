@@ -1,4 +1,4 @@
-"""Templates in values: found, compiled once, rendered by themselves, never as part of a file's text.
+"""Templates in values: found, compiled once, rendered by themselves, never as a part of a file.
 
 Most templates only name a variable (`{{ account }}`, `{{ item.user }}`). Those are rendered here,
 in the way of Jinja2 and without importing it; everything else goes to `sandbox.py`. A contract
@@ -20,9 +20,8 @@ Context = Mapping[str, Any]
 _SIMPLE = re.compile(r"\{\{ *([A-Za-z_][A-Za-z0-9_]*)((?:\.[A-Za-z_][A-Za-z0-9_]*)*) *\}\}")
 _BARE = re.compile(r" *([A-Za-z_][A-Za-z0-9_]*)((?:\.[A-Za-z_][A-Za-z0-9_]*)*) *")
 # Words of Jinja2's grammar are no names; an attribute that a dict or list has is not a plain key.
-_WORDS = frozenset(
-    "and else false False if in is none None not or recursive true True".split()
-)
+_WORDS = frozenset(["and", "else", "false", "False", "if", "in", "is", "none", "None", "not", "or",
+                    "recursive", "true", "True"])
 FUNCTIONS = ("env", "file", "range")
 _METHODS = frozenset(name for kind in (dict, list, str, int, float) for name in dir(kind))
 
@@ -118,14 +117,15 @@ def _simple(text: str) -> Template | None:
     literals.append(text[end:])
     if any(has_template(part) or "\r" in part for part in literals):
         return None
-    return Template(text, frozenset(names), frozenset(), False, _joiner(literals, lookups))
+    return Template(text, frozenset(names), frozenset(), whole=False,
+                    render=_joiner(literals, lookups))
 
 
 def _whole(text: str, found: re.Match[str]) -> Template | None:
     lookup = _lookup(found[1], found[2])
     if lookup is None:
         return None
-    return Template(text, frozenset([found[1]]), frozenset(), True, lookup)
+    return Template(text, frozenset([found[1]]), frozenset(), whole=True, render=lookup)
 
 
 def _joiner(
@@ -147,7 +147,9 @@ def _joiner(
 def _lookup(name: str, attributes: str) -> Callable[[Context], Any] | None:
     """Finds `name.a.b` as Jinja2 would; None where only Jinja2 knows how."""
     parts = attributes.split(".")[1:]
-    if name in _WORDS or name in FUNCTIONS or any(part in _METHODS or part.startswith("_") for part in parts):
+    if name in _WORDS or name in FUNCTIONS:
+        return None
+    if any(part in _METHODS or part.startswith("_") for part in parts):
         return None
 
     def find(context: Context) -> Any:
@@ -190,7 +192,8 @@ def undefined(name: str, context: Context) -> TemplateError:
         hint = "it is known only in a task that has a `loop`"
     else:
         known = [key for key in context if not key.startswith("_")]
-        hint = did_you_mean(name, known) or f"declare it under `inputs` or `vars`, or give -e {name}=…"
+        hint = did_you_mean(name, known) or (
+            f"declare it under `inputs` or `vars`, or give -e {name}=…")
     return TemplateError("LT302", f"`{name}` is not defined", hint, name)
 
 
@@ -216,7 +219,7 @@ def too_large() -> TemplateError:
 
 
 def bounded(value: Any) -> Any:
-    """The value itself where it is within the limits and made of YAML's types. Raises TemplateError."""
+    """The value itself if it is within the limits and of YAML's types. Raises TemplateError."""
     if isinstance(value, str):
         if len(value) > MAX_TEXT:
             raise too_large()
@@ -237,7 +240,7 @@ def _copied(value: Any, left: list[int], depth: int) -> Any:
         return value
     if isinstance(value, dict):
         return {str(k): _copied(v, left, depth + 1) for k, v in value.items()}
-    if isinstance(value, (list, tuple)) or hasattr(value, "__next__") or isinstance(value, range):
+    if isinstance(value, (list, tuple, range)) or hasattr(value, "__next__"):
         return [_copied(part, left, depth + 1) for part in value]
     raise TemplateError("LT303", "the expression gives no text, number, list or mapping",
                         "a function is called with parentheses: `name()`")

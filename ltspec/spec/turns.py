@@ -10,7 +10,14 @@ from typing import Any, NamedTuple, Protocol
 
 from ltspec.model import TaskSpec
 from ltspec.spec.argv import arguments, interpreter, spliced
-from ltspec.spec.convert import ARGV_FIELDS, CONVERTERS, OTHER_FIELDS, BadValue, Fields, written_stdin
+from ltspec.spec.convert import (
+    ARGV_FIELDS,
+    CONVERTERS,
+    OTHER_FIELDS,
+    BadValue,
+    Fields,
+    written_stdin,
+)
 from ltspec.spec.identity import definition_hash
 from ltspec.spec.plan import Definition, Field
 from ltspec.spec.problems import Path, Problem
@@ -72,8 +79,8 @@ class Renderer:
     def _prepare(self) -> None:
         around = self.around
         self.constant.update(
-            cwd=around.base, base_dir=around.base, manager=around.manager, source=around.source, mgrctl=around.mgrctl,
-            mgrctl_form=around.setting.mgrctl_form,
+            cwd=around.base, base_dir=around.base, manager=around.manager, source=around.source,
+            mgrctl=around.mgrctl, mgrctl_form=around.setting.mgrctl_form,
         )
         for name, field in self.definition.fields.items():
             if name in ARGV_FIELDS:
@@ -192,10 +199,8 @@ class Renderer:
             written = written.copy()
             for field in self.dynamic:
                 value = self._render(field, context, unknown)
-                if value is UNKNOWN or value is _FAILED:
-                    complete = False
-                elif not self._convert(field, value, fields, written):
-                    complete = False
+                known = value is not UNKNOWN and value is not _FAILED
+                complete = known and self._convert(field, value, fields, written) and complete
             identifier = fields.get("id", UNKNOWN)
         if self.argv_dynamic and not self._argv(context, unknown, fields):
             complete = False

@@ -46,7 +46,9 @@ def compile_value(value: Any, templates: Templates, report: Report, path: Path =
     if isinstance(value, str):
         return _string(value, templates, report, path)
     if isinstance(value, list):
-        parts = [compile_value(part, templates, report, (*path, at)) for at, part in enumerate(value)]
+        parts = [
+            compile_value(part, templates, report, (*path, at)) for at, part in enumerate(value)
+        ]
         return _list(value, parts)
     if isinstance(value, dict):
         pairs = {
@@ -64,7 +66,11 @@ def _string(value: str, templates: Templates, report: Report, path: Path) -> Val
     except TemplateError as error:
         report(path, error)
         return Value(UNKNOWN, frozenset(), None)
-    return Value(value, template.names, lambda context, unknown: evaluate(template, context, unknown))
+
+    def render(context: Context, unknown: Set[str]) -> Any:
+        return evaluate(template, context, unknown)
+
+    return Value(value, template.names, render)
 
 
 def _list(value: list[Any], parts: list[Value]) -> Value:

@@ -149,7 +149,7 @@ class Resolver:
                 self._reject_given(name, given, reason)
                 return
         self._set(name, value, given.origin, schema)
-        if schema is None or not (schema.keys() & {"pattern", "enum"}):
+        if schema is None or is_loose(schema):
             self.scope.outside.add(name)
 
     def _reject_given(self, name: str, given: Given, reason: str) -> None:
@@ -172,7 +172,7 @@ class Resolver:
         line = self.document.problem("", "", ("inputs", name), key=True).line
         value = examples[0] if examples else UNKNOWN
         self._set(name, value, f"example, {self.document.source.name}:{line}", schema)
-        if not (schema.keys() & {"pattern", "enum"}):
+        if is_loose(schema):
             self.scope.outside.add(name)
 
     def _set(self, name: str, value: Any, origin: str, schema: dict[str, Any] | None) -> None:
@@ -190,7 +190,8 @@ class Resolver:
             reason = misfit(example, schema)
             if reason:
                 self.problems.append(self.document.problem(
-                    "LT316", f"this example of `{name}` {reason}", ("inputs", name, "examples", at)))
+                    "LT316", f"this example of `{name}` {reason}",
+                    ("inputs", name, "examples", at)))
 
     def _render(self, name: str) -> None:
         if name in self.scope.values or name in self.scope.unknown or name in self.failed:
@@ -232,10 +233,19 @@ class Resolver:
             self.problems.append(self.document.problem(
                 "LT309", f"the value of the input `{name}` {reason}", definition.path))
             return
-        if schema is not None and definition.path[0] == "inputs" and not (
-                schema.keys() & {"pattern", "enum"}):
+        if schema is not None and definition.path[0] == "inputs" and is_loose(schema):
             self.scope.outside.add(name)
         self._set(name, result, definition.origin, schema)
+
+
+def is_loose(schema: Mapping[str, Any]) -> bool:
+    """True where an outsider may choose any text: no pattern, no enum, not numbers only."""
+    if schema.keys() & {"pattern", "enum"}:
+        return False
+    kind = schema.get("type", "string")
+    if kind == "array":
+        return is_loose(schema.get("items", {}))
+    return kind in ("string", "object")
 
 
 def converted(text: str, kind: str) -> Any:

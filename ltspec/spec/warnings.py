@@ -31,7 +31,8 @@ def document_warnings(document: Document, definitions: Iterable[Definition], nam
                                    key=True, severity=WARNING, hint="take it away")
 
 
-def definition_warnings(definition: Definition, scope: Scope, templates: Templates) -> Iterator[Problem]:
+def definition_warnings(definition: Definition, scope: Scope,
+                        templates: Templates) -> Iterator[Problem]:
     """All warnings about one task definition."""
     fields = definition.fields
     if "id" in fields:
@@ -40,7 +41,7 @@ def definition_warnings(definition: Definition, scope: Scope, templates: Templat
         yield from _plain_secrets(fields["env"])
     if "command" in fields:
         yield from _shell(fields["command"])
-    if "parameters" in fields:
+    if "parameters" in fields and "script" not in fields:
         yield from _loose_positionals(definition, fields, scope, templates)
 
 
@@ -77,7 +78,8 @@ def _shell(field: Field) -> Iterator[Problem]:
     if found:
         yield field.place.problem(
             "LT506", f"`{found}` means something only to a shell, and nothing here meets a shell",
-            needle=found, severity=WARNING, hint="use `script`, or quote it if the program needs it")
+            needle=found, severity=WARNING,
+            hint="use `script`, or quote it if the program needs it")
 
 
 def _loose_positionals(definition: Definition, fields: dict[str, Field], scope: Scope,
@@ -101,7 +103,8 @@ def _loose_positionals(definition: Definition, fields: dict[str, Field], scope: 
                 yield place.problem(
                     "LT505", f"`{loose[0]}` comes from outside and might begin with a dash", sub,
                     severity=WARNING,
-                    hint='put "--" before it if the program knows it, or give the input a `pattern`')
+                    hint='put "--" before it if the program knows it, or give the input '
+                         "a `pattern`")
 
 
 def _item_is_loose(definition: Definition, outside: set[str]) -> bool:

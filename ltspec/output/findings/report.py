@@ -1,0 +1,42 @@
+"""What a reporter gets: the problems, and what was looked at."""
+
+from typing import NamedTuple
+
+from ltspec.spec.problems import ERROR, Problem
+
+
+class Report(NamedTuple):
+    """The result of one validation. `files` are named as in the problems; `unknown` counts tasks
+    that cannot be resolved without values.
+    """
+
+    problems: tuple[Problem, ...]
+    files: tuple[str, ...]
+    tasks: int
+    skipped: int = 0
+    unknown: int = 0
+    strict: bool = False
+
+    @property
+    def errors(self) -> int:
+        """How many errors."""
+        return sum(problem.severity == ERROR for problem in self.problems)
+
+    @property
+    def warnings(self) -> int:
+        """How many warnings."""
+        return len(self.problems) - self.errors
+
+    @property
+    def failed(self) -> bool:
+        """True where the answer is no: with `strict` a warning is enough."""
+        return self.errors > 0 or (self.strict and bool(self.problems))
+
+    def level(self, problem: Problem) -> str:
+        """`error` or `warning`; with `strict` every problem is an error."""
+        return ERROR if self.strict else problem.severity
+
+
+def full_message(problem: Problem) -> str:
+    """Message and hint, for formats that know only one text."""
+    return f"{problem.message}: {problem.hint}" if problem.hint else problem.message
