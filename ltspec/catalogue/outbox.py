@@ -123,12 +123,13 @@ def resend(store: Store, task: int, *, now: float) -> bool:
     )
 
 
-def of_task(store: Store, task: int) -> list[Report]:
-    """Every report about a task, the newest first."""
+def failed_tasks(store: Store) -> list[int]:
+    """The tasks whose newest report has failed, in the order of those reports."""
     rows = store.execute(
-        f"SELECT {_REPORT} FROM report WHERE task = ? ORDER BY key DESC", (task,)  # noqa: S608 - constant columns
+        "SELECT task FROM report WHERE state = 'failed'"
+        " AND key IN (SELECT max(key) FROM report GROUP BY task) ORDER BY key"
     )
-    return [Report(*row) for row in rows]
+    return [row[0] for row in rows]
 
 
 def listed(store: Store, states: tuple[str, ...] = (), limit: int = -1) -> list[Listed]:

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 Fields = list[tuple[str, str]]     # a name may come more than once: one element each
 
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_CONTROL = re.compile("[\x00-\x1f\x7f]+")
+# Compiled when first used: most calls write `OK` and need neither.
+_NOT_XML = "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+_CONTROL = "[\x00-\x1f\x7f]+"
 _CODES = {"exists": "2", "missed": "3", "value": "4", "limit": "5", "access": "6"}
 _INTERNAL = "1"
 
@@ -83,7 +84,7 @@ def _text(answer: Answer) -> str:
 
 def _assigned(fields: Fields) -> list[str]:
     """`name=value`, its control characters as one blank: a record stays on its line."""
-    return [f"{name}={_CONTROL.sub(' ', value)}" for name, value in fields]
+    return [f"{name}={re.sub(_CONTROL, ' ', value)}" for name, value in fields]
 
 
 def _xml(answer: Answer, *, generation4: bool, indent: bool) -> str:
@@ -119,7 +120,7 @@ def _xml_error(wrong: Wrong, *, generation4: bool) -> str:
 
 def _escape(text: str) -> str:
     """Text of a node; what XML cannot hold at all becomes U+FFFD, a CR survives as a reference."""
-    text = _NOT_XML.sub("\ufffd", text)
+    text = re.sub(_NOT_XML, "\ufffd", text)
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return text.replace("\r", "&#13;")
 

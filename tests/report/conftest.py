@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ltspec.apply.decision import Verdict
-from ltspec.catalogue import Store, enqueue, lifecycle, open_store, outbox
+from ltspec.catalogue import Store, details, enqueue, lifecycle, open_store
 from ltspec.clock import boot_id, now
 from ltspec.model import Report, TaskSpec
 from ltspec.states import End, Outcome, Status
@@ -61,7 +61,8 @@ class Outbox:
             self.store.execute("UPDATE report SET next_try = 0 WHERE state = 'pending'")
 
     def reports(self, key: int) -> list[Report]:
-        return outbox.of_task(self.store, key)
+        """Every report about the task, the newest first."""
+        return details.reports(self.store, key)[::-1]
 
     def report(self, key: int) -> Report:
         """The newest report of the task."""
