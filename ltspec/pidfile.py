@@ -19,7 +19,7 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIRECTORIES = 64
 _OFD_WRITE_LOCK = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 MARKER = ".ltspec"
-FINISH_SOCKET = "finish.sock"
+FINISH_SOCKET = ".finish.sock"   # no name begins with a dot, and `rm -rf RUN/*` leaves it
 
 
 class NameTaken(Exception):  # noqa: N818 - a fact about the name, not an error of the program

@@ -17,6 +17,7 @@ from ltspec.errors import CannotDo, LtspecError
 from ltspec.mgrctl.answer import Answer, Done, Wrong
 from ltspec.mgrctl.context import Context
 from ltspec.mgrctl.functions import found
+from ltspec.pidfile import FINISH_SOCKET
 from ltspec.states import Finish
 
 STATUSES = {"ok": True, "err": False}
@@ -91,7 +92,7 @@ def _through_socket(context: Context, said: Finish) -> Answer:
     if not own or not token or own not in context.request.readings("elid"):
         return Wrong("access", "elid", "the catalogue is another user's: finish only yourself")
     message = {"do": "finish", "token": token, "elid": own, "ok": said.ok, "errmsg": said.errmsg}
-    answer = _ask(context.places.run_dir + "/finish.sock", _line(message))
+    answer = _ask(f"{context.places.run_dir}/{FINISH_SOCKET}", _line(message))
     if "error" in answer:
         return Wrong("value", "elid", str(answer["error"]))
     return Done()

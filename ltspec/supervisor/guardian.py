@@ -235,7 +235,7 @@ class Guardian:
         if not _is_at(self.lock, self.arguments.state_dir + "/supervisor.lock"):
             return code      # the directory was replaced; what is there now is another one's
         for path in (
-            self.arguments.state_dir + "/supervisor.sock", self.arguments.run_dir + "/finish.sock"
+            self.arguments.state_dir + "/supervisor.sock", self.arguments.run_dir + "/.finish.sock"
         ):
             try:
                 os.unlink(path)
@@ -371,7 +371,7 @@ def _set_up(arguments: argparse.Namespace) -> None:
         make_private(arguments.run_dir, 0o711)
         arguments.lock_fd = _take_lock(arguments.state_dir + "/supervisor.lock")
         arguments.listen_fd = listen(arguments.state_dir + "/supervisor.sock", 0o600)
-        arguments.finish_fd = listen(arguments.run_dir + "/finish.sock", 0o666)
+        arguments.finish_fd = listen(arguments.run_dir + "/.finish.sock", 0o666)
     except LtspecError as error:
         raise CannotGuard(str(error)) from error
     except OSError as error:

@@ -2,7 +2,7 @@
 
 `supervisor.sock` in the state directory obeys the same user and root: hello on connecting, then one
 JSON object a line: sync (answered when all is followed up), watch (an event after each change).
-`finish.sock` in the run directory takes only `finish`, from an attempt's own user with its token.
+`.finish.sock` in the run directory takes only `finish`, from an attempt's own user with its token.
 No message carries state that is not in the catalogue, but for a task's word about itself.
 """
 
