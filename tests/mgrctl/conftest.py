@@ -99,11 +99,11 @@ def filled(host: Any) -> Iterator[Filled]:
     store.close()
 
 
-STRANGER = 65534      # nobody
 PROGRAM = """
 import json, os, socket, sys
 import ltspec.client, ltspec.config, ltspec.mgrctl.finish, ltspec.mgrctl.functions
-os.setgroups([]); os.setgid({uid}); os.setuid({uid})
+uid = int(os.environ.get("TEST_UID", "65534"))
+os.setgroups([]); os.setgid(uid); os.setuid(uid)
 from ltspec.mgrctl.command import main
 sys.exit(main())
 """
@@ -111,14 +111,14 @@ sys.exit(main())
 
 @pytest.fixture
 def as_another_user() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """`as_another_user(host, *arguments, env={})`: mgrctl as a user who does not own the catalogue.
+    """`as_another_user(host, *arguments, env={})`: mgrctl as nobody (or as TEST_UID of `env`).
 
     The interpreter may be where that user cannot go, so all is imported before. Without root
     nobody can become another user: then the directory is closed to ourselves, the same to see.
     """
 
     def run(host: Any, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        program = PROGRAM.format(uid=STRANGER)
+        program = PROGRAM
         if os.geteuid() != 0:
             host.state_dir.chmod(0)
             program = "import sys; from ltspec.mgrctl.command import main; sys.exit(main())"
