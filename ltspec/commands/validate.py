@@ -1,4 +1,4 @@
-"""`ltspec validate`: check spec files, with the same answer on a laptop, in CI and on the server."""
+"""`ltspec validate`: check spec files; the same answer on a laptop, in CI and on the server."""
 
 from __future__ import annotations
 
@@ -103,8 +103,8 @@ def _built(args: argparse.Namespace, loaded: Loaded, problems: tuple[object, ...
 
 def _untrusted(args: argparse.Namespace) -> Report:
     """The report, made in a child process that cannot use more than its share."""
-    from ltspec.output.findings import Report
     from ltspec.commands.confinement import confined
+    from ltspec.output.findings import Report
     from ltspec.spec.problems import Problem
 
     _paths(args)                              # a wrong usage is told from here

@@ -75,11 +75,6 @@ def _stdin(value: Any, base: str) -> Fields:
     return {"stdin": {"text": value["text"]}}
 
 
-def written_stdin(value: Any) -> dict[str, str]:
-    """`stdin` as written, for the definition's hash."""
-    return {"text": value} if isinstance(value, str) else dict(value)
-
-
 def _need(value: Any) -> Need:
     if isinstance(value, str):
         queue, slash, task = value.rpartition("/")

@@ -5,8 +5,6 @@ A promise: the catalogue keeps it, so a change of the recipe needs a new version
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any
 
 from ltspec.model import TaskSpec
 
@@ -14,14 +12,23 @@ VERSION = "1"
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
 
 
-def definition_hash(spec: TaskSpec, *, cwd: str | None = None,
-                    stdin: Mapping[str, Any] | None = None) -> str:
-    """The hash of a task. `cwd` and `stdin` are taken as written in the spec where given, so that
-    the same file in another place is the same definition. UnicodeEncodeError where a text is none.
+def definition_hash(spec: TaskSpec) -> str:
+    """The hash of a task. Paths below the place where relative ones begin are taken relative to
+    it, so that the same file in another checkout is the same definition.
+    UnicodeEncodeError where a text is none.
     """
+    stdin = spec.stdin
+    if stdin is not None and "file" in stdin:
+        stdin = {"file": below(stdin["file"], spec.base_dir)}
     seen = (
-        spec.command, spec.script, spec.parameters, spec.env,
-        spec.stdin if stdin is None else stdin, spec.cwd if cwd is None else cwd,
-        spec.user, spec.group, spec.umask, spec.limits, spec.nice,
+        spec.command, spec.script, spec.parameters, spec.env, stdin,
+        below(spec.cwd, spec.base_dir), spec.user, spec.group, spec.umask, spec.limits, spec.nice,
     )
     return f"{VERSION}:{hashlib.sha256(_encode(seen).encode()).hexdigest()[:32]}"
+
+
+def below(path: str, base: str) -> str:
+    """A path relative to `base` where it lies there ("" for base itself), else as it is."""
+    if base and path == base:
+        return ""
+    return path.removeprefix(base.rstrip("/") + "/") if base else path

@@ -16,7 +16,6 @@ from ltspec.spec.convert import (
     OTHER_FIELDS,
     BadValue,
     Fields,
-    written_stdin,
 )
 from ltspec.spec.identity import definition_hash
 from ltspec.spec.plan import Definition, Field
@@ -72,8 +71,6 @@ class Renderer:
         self.dynamic: list[Field] = []
         self.argv_dynamic = False
         self.broken = definition.incomplete
-        # `cwd` and `stdin` as written, for the hash.
-        self.written: dict[str, Any] = {"cwd": "", "stdin": None}
         self._prepare()
 
     def _prepare(self) -> None:
@@ -92,7 +89,7 @@ class Renderer:
             elif field.value.render is not None:
                 self.dynamic.append(field)
             else:
-                self._convert(field, field.value.written, self.constant, self.written)
+                self._convert(field, field.value.written, self.constant)
         if not self.argv_dynamic:
             self._argv({}, set(), self.constant)
 
@@ -124,25 +121,15 @@ class Renderer:
             unknown = self.around.scope.unknown | {"item", "loop"}
             yield self._turn(0, self.around.scope.values, unknown)
             return
-        length = len(items)
-        context = dict(self.around.scope.values)
-        for index, item in enumerate(items):
-            context["item"] = item
-            context["loop"] = {"index": index + 1, "index0": index, "first": index == 0,
-                               "last": index == length - 1, "length": length}
+        for index in range(len(items)):
+            context = turn_context(self.around.scope.values, items, index)
             yield self._turn(index, context, self.around.scope.unknown)
 
     def _items(self) -> Any:
         scope, place = self.around.scope, self.definition.place_of("loop")
-        template = self.definition.loop_template
         loop = self.definition.loop
         try:
-            if template is not None:
-                items = evaluate(template, scope.values, scope.unknown)
-            elif isinstance(loop, Value):
-                items = loop.render(scope.values, scope.unknown) if loop.render else loop.written
-            else:
-                return _FAILED                # reported when it was compiled
+            items = loop_items(self.definition, scope)
         except TemplateError as error:
             if isinstance(loop, Value):
                 diagnose(loop.written, self.definition.templates, scope.values, scope.unknown,
@@ -150,8 +137,8 @@ class Renderer:
             else:
                 self._report(place, (), error)
             return _FAILED
-        if items is UNKNOWN:
-            return UNKNOWN
+        if items is UNKNOWN or items is _FAILED:
+            return items
         if not isinstance(items, list):
             from ltspec.spec.findings import kind_of
 
@@ -192,26 +179,24 @@ class Renderer:
         if wanted is False:
             return Turn(self.definition, number, self._name(context, unknown), None, skipped=True)
         fields = self.constant.copy()
-        written = self.written
         complete = not self.broken and wanted is not _FAILED
         identifier = fields.get("id", UNKNOWN)
         if self.dynamic:
-            written = written.copy()
             for field in self.dynamic:
                 value = self._render(field, context, unknown)
                 known = value is not UNKNOWN and value is not _FAILED
-                complete = known and self._convert(field, value, fields, written) and complete
+                complete = known and self._convert(field, value, fields) and complete
             identifier = fields.get("id", UNKNOWN)
         if self.argv_dynamic and not self._argv(context, unknown, fields):
             complete = False
         if not complete or identifier is UNKNOWN:
             return Turn(self.definition, number, identifier, None)
-        return Turn(self.definition, number, identifier, self._spec(fields, written))
+        return Turn(self.definition, number, identifier, self._spec(fields))
 
-    def _spec(self, fields: Fields, written: Mapping[str, Any]) -> TaskSpec | None:
+    def _spec(self, fields: Fields) -> TaskSpec | None:
         spec = TaskSpec(**fields)
         try:
-            found = definition_hash(spec, cwd=written["cwd"], stdin=written["stdin"])
+            found = definition_hash(spec)
         except UnicodeEncodeError:
             self._report(self.definition.own.place, (), TemplateError(
                 "LT303", "a value holds a character that is no text (half of a pair)"))
@@ -246,7 +231,7 @@ class Renderer:
             diagnose(field.value.written, self.definition.templates, context, unknown, report)
             return _FAILED
 
-    def _convert(self, field: Field, value: Any, fields: Fields, written: dict[str, Any]) -> bool:
+    def _convert(self, field: Field, value: Any, fields: Fields) -> bool:
         """Check and convert one rendered value; False where it is wrong."""
         if field.value.render is not None and not self._accepted(field, value):
             return False
@@ -257,10 +242,6 @@ class Renderer:
             self.problems.append(place.problem(error.code, error.message, sub, hint=error.hint))
             self.broken = self.broken or field.value.render is None
             return False
-        if field.name == "cwd":
-            written["cwd"] = value
-        elif field.name == "stdin":
-            written["stdin"] = written_stdin(value)
         return True
 
     def _accepted(self, field: Field, value: Any) -> bool:
@@ -306,6 +287,24 @@ class Renderer:
             self._report(self.definition.own.place, (), TemplateError("LT407", what))
             return False
         return True
+
+
+def loop_items(definition: Definition, scope: Scope) -> Any:
+    """The elements of a definition's loop. Raises TemplateError."""
+    loop = definition.loop
+    if definition.loop_template is not None:
+        return evaluate(definition.loop_template, scope.values, scope.unknown)
+    if isinstance(loop, Value):
+        return loop.render(scope.values, scope.unknown) if loop.render else loop.written
+    return _FAILED                            # reported when it was compiled
+
+
+def turn_context(values: Mapping[str, Any], items: list[Any], index: int) -> dict[str, Any]:
+    """The variables of one turn of a loop."""
+    last = len(items) - 1
+    loop = {"index": index + 1, "index0": index, "first": index == 0, "last": index == last,
+            "length": last + 1}
+    return {**values, "item": items[index], "loop": loop}
 
 
 def _in_place(name: str, value: Any) -> Any:

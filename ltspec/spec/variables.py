@@ -69,6 +69,7 @@ class Scope:
         self.unknown: set[str] = set()
         self.outside: set[str] = set()
         self.origins: dict[str, str] = {}
+        self.uses: dict[str, frozenset[str]] = {}      # variable -> those that it was made of
 
 
 class _Definition(NamedTuple):
@@ -127,6 +128,7 @@ class Resolver:
         line = self.document.problem("", "", path).line
         origin = f"{kind}, {self.document.source.name}:{line}"
         self.definitions[name] = _Definition(compiled, path, origin)
+        self.scope.uses[name] = compiled.names
         self.names |= compiled.names
 
     def _report(self, path: Path) -> Callable[[Path, TemplateError], None]:

@@ -1,7 +1,7 @@
 """Workflow commands of GitHub Actions: one annotation a problem.
 
-Escaped as the runner's own toolkit does (actions/toolkit, packages/core/src/command.ts): `%`, CR and
-LF in the message, and `:` and `,` too in a property.
+Escaped as the runner's own toolkit does (actions/toolkit, packages/core/src/command.ts): `%`, CR
+and LF in the message, and `:` and `,` too in a property.
 """
 
 from ltspec.output.findings.report import Report, full_message

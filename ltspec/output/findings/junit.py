@@ -43,7 +43,8 @@ def _case(name: str, problems: Sequence[Problem]) -> str:
     parts = [head + ">"]
     if errors:
         first = _attribute(errors[0].message)
-        parts.append(f'      <failure message={first} type="{errors[0].code}">{_body(errors)}</failure>')
+        start = f'<failure message={first} type="{errors[0].code}">'
+        parts.append(f"      {start}{_body(errors)}</failure>")
     if warnings:
         parts.append(f"      <system-out>{_body(warnings)}</system-out>")
     return "\n".join((*parts, "    </testcase>"))

@@ -1,0 +1,113 @@
+"""What a command needs of the installation: configuration, directories, catalogue, supervisor.
+
+Readers never start the supervisor; they say when tasks wait and none runs. Who writes connects
+first (that starts it, and it makes the catalogue), then commits, then tells it (DESIGN 5).
+"""
+
+from __future__ import annotations
+
+import os
+
+from ltspec.catalogue import Store, open_store
+from ltspec.errors import NotFound
+from ltspec.output import plain
+from ltspec.paths import Places, check_private, places
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from ltspec.client import Connection
+    from ltspec.config import Config
+
+
+def config_of(args: argparse.Namespace) -> Config:
+    """The configuration in force, found as DESIGN 3 says."""
+    from ltspec.config import load
+
+    return load(args.config)
+
+
+def places_of(args: argparse.Namespace) -> Places:
+    """The directories in force. Where the environment names both, no configuration is read."""
+    if not args.config and "LTSPEC_STATE_DIR" in os.environ and "LTSPEC_RUN_DIR" in os.environ:
+        return places()
+    return places(config_of(args))
+
+
+def reader(where: Places) -> Store | None:
+    """The catalogue for reading; None where nothing was ever applied. The caller closes it.
+
+    Raises CannotDo where the state directory is another user's or open to others.
+    """
+    if not os.path.lexists(where.state_dir):
+        return None
+    check_private(where.state_dir)
+    if not os.path.exists(where.catalogue):
+        return None
+    return open_store(where.catalogue, read_only=True)
+
+
+def existing(where: Places) -> Store:
+    """The catalogue for reading. Raises NotFound where there is none, saying whose."""
+    store = reader(where)
+    if store is None:
+        raise NotFound(nothing_yet(where))
+    return store
+
+
+def writer(where: Places) -> Store:
+    """The catalogue for writing, after a supervisor has answered."""
+    return open_store(where.catalogue)
+
+
+def connect(where: Places) -> Connection:
+    """A supervisor, started where none answers. Raises SupervisorError."""
+    from ltspec.client import connect as reach
+    from ltspec.errors import SupervisorError
+
+    connection = reach(where)
+    if connection is None:
+        raise SupervisorError("no supervisor could be started; see `ltspec doctor`")
+    return connection
+
+
+def nothing_yet(where: Places) -> str:
+    """Whose catalogue it is that holds nothing."""
+    return (
+        f"no tasks yet: the catalogue of user {user_name()} in {where.state_dir} is empty\n"
+        "`ltspec apply FILE` or `ltspec run -- COMMAND` makes the first one"
+    )
+
+
+def user_name() -> str:
+    """The name of the user whose catalogue this is, or the number."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def tell_if_nobody_works(where: Places, store: Store) -> None:
+    """Say it where something waits or runs and no supervisor is there."""
+    from ltspec.catalogue.listing import work_waits
+    from ltspec.client import connect as reach
+
+    if not work_waits(store):
+        return
+    connection = reach(where, start=False)
+    if connection is None:
+        plain.note("there is work and no supervisor runs; `ltspec wake` starts it")
+    else:
+        connection.close()
+
+
+def tell_if_mortal(connection: Connection) -> None:
+    """Say it where the tasks die together with the caller's job or container (DESIGN 5)."""
+    if connection.hello.get("survives") is False:
+        plain.note(
+            "the supervisor could not be put outside of this session: its tasks end with it\n"
+            "run `ltspec supervise` as a service to keep them; see docs/operations.md"
+        )
