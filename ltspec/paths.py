@@ -63,11 +63,11 @@ class Places(NamedTuple):
     @property
     def tools(self) -> str:
         """The private directory at the end of a task's PATH: only `mgrctl` and `ltspec`."""
-        return self.state_dir + "/bin"
+        return self.run_dir + "/.bin"
 
     def log(self, manager: str, queue: str, task_id: str, attempt: int) -> str:
-        """One attempt's output."""
-        parts = (self.logs, manager, queue, task_id, f"{attempt}.log")
+        """One attempt's output. `=` occurs in no name, so no log has a queue's name."""
+        parts = (self.logs, manager, queue, f"{task_id}={attempt}.log")
         return "/".join(part for part in parts if part)
 
 

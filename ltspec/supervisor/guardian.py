@@ -56,8 +56,7 @@ class Guardian:
     def run(self) -> int:
         """Guard until there is nothing to guard; returns the exit code."""
         become_subreaper()
-        os.ftruncate(self.lock, 0)
-        os.pwrite(self.lock, f"{os.getpid()}\n".encode(), 0)    # for people; flock is the lock
+        _write_pid(self.lock)
         wakeup = self._catch_signals()
         code = self._start_supervisor(first=True)
         poller = select.poll()
@@ -123,6 +122,7 @@ class Guardian:
         except OSError as error:
             say(f"cannot start a supervisor: {error}")
             self.supervisor = 0
+            self.deaths += 1
         finally:
             for number in passed:
                 os.set_inheritable(number, False)
@@ -133,6 +133,7 @@ class Guardian:
         self.control = ours
         ours.setblocking(False)
         self.buffer = b""
+        self.keep.clear()                # the new one tells anew which orphans it watches
         self.adopted = False
         self.started_at = time.monotonic()
         return None
@@ -172,6 +173,10 @@ class Guardian:
             code = self._after(ended)
             if code is not None:
                 return code
+        elif self.wanted:                # told while it waited to start the next one
+            if self.wanted == "leave":
+                return 0
+            self._exec_anew()
         if self._restart_in() == 0.0:
             return self._start_supervisor()
         return None
@@ -278,6 +283,15 @@ def _zombie_children() -> list[int]:
     return found
 
 
+def _write_pid(lock: int) -> None:
+    """For people and `doctor`; flock is the lock."""
+    try:
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    except OSError:
+        return  # the disk is full
+
+
 def _drain(reading: int) -> None:
     try:
         os.read(reading, 4096)
@@ -296,7 +310,10 @@ def become_subreaper() -> None:
 def say(text: str) -> None:
     """One line in supervisor.log (descriptor 2)."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    os.write(2, f"{stamp} guardian {os.getpid()}: {text}\n".encode(errors="replace"))
+    try:
+        os.write(2, f"{stamp} guardian {os.getpid()}: {text}\n".encode(errors="replace"))
+    except OSError:
+        return  # the disk with the log is full: guarding goes on, nobody can be told
 
 
 # -- becoming the guardian ------------------------------------------------------------------

@@ -96,6 +96,8 @@ class Supervisor:
         now = self.clock()
         for number, _ in events:
             self._event(number)
+        if self.talk is not None:
+            self.talk.listen_again(now.boot)
         try:
             self._timers(now)
             self._work(now)
@@ -132,7 +134,7 @@ class Supervisor:
         if running is not None:
             self._ended(running)
         elif self.talk is not None and self.talk.owns(number):
-            if self.talk.handle(number):
+            if self.talk.handle(number, self.clock().boot):
                 self.asked = self.look = True
         elif self.reporting.owns(number):
             self.reporting.ended()
@@ -166,13 +168,14 @@ class Supervisor:
             must_report=spec.report == "self",
         )
 
-    def _commit_end(self, running: Running, now: Now) -> str:
+    def _commit_end(self, running: Running, now: Now) -> None:
         end = self._decide(running)
         delay = retry_delay(running.spec.retries, running.retried, end, random.random())  # noqa: S311 - jitter
-        return lifecycle.end_attempt(
+        became = lifecycle.end_attempt(
             self.store, running.key, running.number, end,
             now=now, boot_id=self.boot_id, retry_delay=delay, survivors=running.survivors,
         )
+        self.asked = self.asked or became.what == "removed"
 
     # -- a turn: ends and starts ------------------------------------------------------------
 
@@ -201,13 +204,16 @@ class Supervisor:
             if prepared is None:
                 break
             self._start(prepared, number, now)
-        if self.unrecorded:
+            if now.boot < self.trouble_until:
+                break
+        if self.unrecorded or self.failed:
+            failed = self.failed
             with self.store.write():
                 self._record_pids()
+                self._commit_failed(now)
                 self.publisher.flush()
-            self.publisher.flushed()
-            self.unrecorded.clear()
             reached("start.recorded")
+            self._committed([], failed)
 
     def _committed(self, over: list[Running], failed: list[Failed]) -> None:
         self.unrecorded.clear()
@@ -220,9 +226,12 @@ class Supervisor:
             self.look = self.changed = True
             self.reporting.wake()
             self._refresh_due()
+        if over:
             reached("end.committed")
-        self.over = []
-        self.failed = []
+            self.over = []
+        if failed:
+            self.asked = True    # what was asked of it while it was about to start
+            self.failed = []
 
     def _record_pids(self) -> None:
         for running in self.unrecorded:
@@ -257,11 +266,19 @@ class Supervisor:
             if task is None:
                 continue
             self.lines[line] = None  # at the end: the other lines have their turn first
-            prepared = starting.prepare(task, self.places)
+            try:
+                prepared = starting.prepare(task, self.places)
+            except OSError as error:     # the ends of this turn are committed all the same
+                self._in_trouble(f"cannot start {task.id}: {process.reason(error)}", now)
+                return None, 0
             reached("start.prepared")
-            number = lifecycle.start_attempt(
-                self.store, task, prepared.token, now=now, boot_id=self.boot_id
-            )
+            try:
+                number = lifecycle.start_attempt(
+                    self.store, task, prepared.token, now=now, boot_id=self.boot_id
+                )
+            except BaseException:
+                prepared.close()
+                raise
             if number is None:
                 prepared.close()
                 continue
@@ -280,6 +297,7 @@ class Supervisor:
         reached("start.committed")
         self.look = self.changed = True
         key = prepared.task.key
+        lock = None
         try:
             lock = self._publish_running(prepared)
             reached("start.published")
@@ -287,14 +305,21 @@ class Supervisor:
         except process.CannotStart as error:
             end = End(Status.ERR, Outcome.NOT_STARTED, f"cannot start: {error}")
             self.failed.append(Failed(key, number, end))
+            _close(lock)
+            prepared.close()
         except OSError as error:
             self.failed.append(Failed(key, number, None))
+            _close(lock)
+            prepared.close()
             self._in_trouble(f"cannot start {prepared.spec.reference}: {process.reason(error)}", now)
         else:
             reached("start.spawned")
-            self._watch_started(prepared, number, launched, now)
-        finally:
-            prepared.close()
+            prepared.close()     # first, so that the process's descriptor can be had
+            try:
+                self._watch_started(prepared, number, launched, now)
+            except OSError as error:
+                message = f"process {launched.pid} cannot be watched: {error}"
+                raise RuntimeError(message) from error    # the next supervisor finds it by its mark
 
     def _publish_running(self, prepared: starting.Prepared) -> int | None:
         try:
@@ -371,10 +396,11 @@ class Supervisor:
 
     def _timers(self, now: Now) -> None:
         while self.deadlines and self.deadlines[0][0] <= now.boot:
-            _, key, number = heapq.heappop(self.deadlines)
+            _, key, number = self.deadlines[0]
             running = self.table.by_key.get(key)
             if running is not None and running.number == number and running.ladder is None:
                 self._timeout_of(running, now)
+            heapq.heappop(self.deadlines)      # not before its reason is committed
         for running in list(self.stopping):
             self._climb(running, now)
         boot_due, wall_due = self.due
@@ -415,9 +441,12 @@ class Supervisor:
     def _climb(self, running: Running, now: Now) -> None:
         if running in self.over:
             return
+        named = running.survivors
         stopping.climb(running, now.boot)
         if stopping.is_over(running):
             self.over.append(running)
+        if running.survivors != named:
+            self.say(f"{running.spec.reference} cannot be ended: {running.survivors}")
 
     def _refresh_due(self) -> None:
         self.due = lifecycle.next_due(self.store)
@@ -431,6 +460,8 @@ class Supervisor:
         if self.lines and len(self.table) < self.max_running:
             return 0
         times = [self.idle_due(), logs.due(self), self.reporting.due(now)]
+        if self.talk is not None:
+            times.append(self.talk.deaf_until)
         if self.deadlines:
             times.append(self.deadlines[0][0])
         for running in self.stopping:
@@ -490,7 +521,7 @@ class Supervisor:
             self.talk.synced(f"accepted, but the supervisor has to wait: {message}")
 
     def _healed(self) -> None:
-        if self.trouble:
+        if self.trouble and self.clock().boot >= self.trouble_until:
             self.say("going on")
             self.trouble = ""
 
@@ -500,8 +531,11 @@ class Supervisor:
         for running in self.table.by_key.values():
             if running.token == token and running.seen is None and uid in (running.uid, 0):
                 said = Finish(bool(message.get("ok")), str(message.get("errmsg", "")))
-                with self.store.write():
-                    lifecycle.finish(self.store, running.key, said)
+                try:
+                    with self.store.write():
+                        lifecycle.finish(self.store, running.key, said)
+                except CatalogueError as error:
+                    return {"error": str(error)}
                 return {"ok": True}
         return {"error": "no running task of yours has this token"}
 
@@ -533,6 +567,11 @@ class Guardian:
             os.write(self.control, text.encode() + b"\n")
         except OSError:
             self.lost = True
+
+
+def _close(number: int | None) -> None:
+    if number is not None:
+        os.close(number)
 
 
 def _unlink(path: str) -> None:

@@ -18,7 +18,7 @@ from ltspec import clock, pidfile
 from ltspec.catalogue import lifecycle, open_store
 from ltspec.errors import CannotDo, LtspecError
 from ltspec.paths import Places, check_private, make_private
-from ltspec.supervisor import identity, recovery
+from ltspec.supervisor import identity, recovery, tools
 from ltspec.supervisor.loop import Guardian, Supervisor
 from ltspec.supervisor.talk import Talk
 
@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     places = Places(arguments.state_dir, arguments.run_dir)
     try:
         supervisor = _build(arguments, places)
-    except LtspecError as error:
+    except (LtspecError, OSError) as error:
         say(f"cannot start: {error}")
         _tell_starter(arguments.ready_fd, str(error))
         return START_FAILED
@@ -43,7 +43,10 @@ def say(text: str) -> None:
     """One line in supervisor.log (descriptor 2)."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(clock.now().wall))
     line = " / ".join(text.splitlines())
-    os.write(2, f"{stamp} supervisor {os.getpid()}: {line}\n".encode(errors="replace"))
+    try:
+        os.write(2, f"{stamp} supervisor {os.getpid()}: {line}\n".encode(errors="replace"))
+    except OSError:
+        return  # the disk with the log is full: the work goes on, nobody can be told
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
@@ -92,6 +95,7 @@ def _build(arguments: argparse.Namespace, places: Places) -> Supervisor:
         store.set_setting("run_dir", places.run_dir)
         lifecycle.after_reboot(store, boot_id, now=now)
     run = pidfile.RunDirectory(places.run_dir, shared=pidfile.is_shared(places.run_dir))
+    tools.install(places)
     supervisor = Supervisor(
         store=store, places=places, run=run, epoll=select.epoll(), boot_id=boot_id,
         guardian=Guardian(arguments.control_fd), idle_exit=arguments.idle_exit,

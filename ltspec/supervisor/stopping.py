@@ -26,9 +26,9 @@ class Ladder:
         self.empty_scans = 0
         self.gave_up = False
 
-    def due(self) -> float:
-        """When `climb` wants to be called again."""
-        return self.step_due
+    def due(self) -> float | None:
+        """When `climb` wants to be called again; None: KILL is sent, only its end is left."""
+        return None if self.gave_up else self.step_due
 
 
 def climb(running: Running, boot: float) -> None:

@@ -18,6 +18,7 @@ from ltspec import __version__
 
 _LINE_LIMIT = 400_000
 _CONNECTION_LIMIT = 1000
+DEAF_SECONDS = 0.5
 
 
 class Peer:
@@ -56,6 +57,7 @@ class Talk:
             self._listening[finishing.fileno()] = (finishing, False)
         self._on_finish = on_finish
         self._dies_with = dies_with
+        self.deaf_until: float | None = None     # boot clock; no descriptor was left for a caller
         self.peers: dict[int, Peer] = {}
         for number, (sock, _) in self._listening.items():
             sock.setblocking(False)
@@ -70,18 +72,35 @@ class Talk:
         """True where the descriptor is one of ours."""
         return number in self._listening or number in self.peers
 
-    def handle(self, number: int) -> bool:
+    def handle(self, number: int, boot: float) -> bool:
         """Serve one readable descriptor; True where the catalogue is to be looked at again."""
         if number in self._listening:
-            self._accept(*self._listening[number])
+            self._accept(*self._listening[number], boot)
             return False
         return self._read(self.peers[number])
 
-    def _accept(self, listening: socket.socket, trusted: bool) -> None:  # noqa: FBT001 - from the table above
+    def listen_again(self, boot: float) -> None:
+        """Open the door again after a time without descriptors."""
+        if self.deaf_until is not None and self.deaf_until <= boot:
+            self.deaf_until = None
+            for number in self._listening:
+                self._epoll.register(number, select.EPOLLIN)
+
+    def _close_the_door(self, boot: float) -> None:
+        """Callers wait in the backlog instead of waking us for nothing."""
+        self.deaf_until = boot + DEAF_SECONDS
+        for number in self._listening:
+            self._epoll.unregister(number)
+
+    def _accept(self, listening: socket.socket, trusted: bool, boot: float) -> None:  # noqa: FBT001 - from the table above
         try:
             sock, _ = listening.accept()
+        except (BlockingIOError, ConnectionError):
+            return  # the other side is gone again
         except OSError:
-            return  # the other side is gone again, or no descriptor is left: it waits in the backlog
+            if self.deaf_until is None:
+                self._close_the_door(boot)
+            return
         sock.setblocking(False)
         uid = peer_uid(sock)
         if len(self.peers) >= _CONNECTION_LIMIT or (trusted and uid not in (0, os.geteuid())):
