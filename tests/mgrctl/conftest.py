@@ -14,8 +14,10 @@ import pytest
 
 from ltspec.apply.decision import Verdict
 from ltspec.catalogue import Store, enqueue, lifecycle, open_store
+from ltspec.client import connect
 from ltspec.clock import boot_id, now
 from ltspec.model import TaskSpec
+from ltspec.paths import Places
 from ltspec.states import End, Outcome, Status
 
 
@@ -128,3 +130,26 @@ def as_another_user() -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture
+def submit(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """`submit(host, *specs)`: as `apply` does it, without a file; starts the supervisor."""
+
+    def do(host: Any, *specs: TaskSpec) -> None:
+        for name in ("LTSPEC_STATE_DIR", "LTSPEC_RUN_DIR"):
+            monkeypatch.setenv(name, host.env[name])
+        where = Places(str(host.state_dir), str(host.run_dir))
+        connection = connect(where)
+        assert connection is not None
+        with connection:
+            store = open_store(where.catalogue)
+            with store.write(durable=True):
+                enqueue.enqueue(
+                    store, specs, lambda there, _spec: Verdict("rerun" if there else "created"),
+                    now=now(), boot_id=boot_id(),
+                )
+            store.close()
+            connection.sync()
+
+    return do

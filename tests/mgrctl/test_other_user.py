@@ -9,12 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ltspec.apply.decision import Verdict
-from ltspec.catalogue import enqueue, open_store
-from ltspec.client import connect
-from ltspec.clock import boot_id, now
 from ltspec.model import TaskSpec
-from ltspec.paths import Places
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs tasks as other users")
 
@@ -22,22 +17,12 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs tasks 
 class Stranger:
     """A running task of user nobody, and mgrctl called with its environment and uid."""
 
-    def __init__(self, host, run, wait_until):
+    def __init__(self, host, run, wait_until, submit):
         self.host, self.run, self.wait_until = host, run, wait_until
         self.gate = host.fifo()
-        places = Places(str(host.state_dir), str(host.run_dir))
-        self.submit(places, TaskSpec(id="a", command=("/bin/cat", str(self.gate)), user="nobody"))
+        submit(host, TaskSpec(id="a", command=("/bin/cat", str(self.gate)), user="nobody"))
         wait_until(lambda: host.status("a").startswith("RUN "))
         self.pid = int(host.status("a").split()[1])
-
-    def submit(self, places, spec):
-        connection = connect(places)
-        assert connection is not None
-        store = open_store(places.catalogue)
-        with connection, store.write(durable=True):
-            enqueue.enqueue(store, [spec], lambda _there, _spec: Verdict("created"),
-                            now=now(), boot_id=boot_id())
-        store.close()
 
     @property
     def environment(self):
@@ -51,11 +36,8 @@ class Stranger:
 
 
 @pytest.fixture
-def stranger(make_host, as_another_user, wait_until, monkeypatch):
-    host = make_host(reachable=True)
-    monkeypatch.setenv("LTSPEC_STATE_DIR", str(host.state_dir))
-    monkeypatch.setenv("LTSPEC_RUN_DIR", str(host.run_dir))
-    return Stranger(host, as_another_user, wait_until)
+def stranger(make_host, as_another_user, wait_until, submit):
+    return Stranger(make_host(reachable=True), as_another_user, wait_until, submit)
 
 
 def test_task_of_another_user_reports_itself(stranger):
