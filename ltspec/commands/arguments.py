@@ -1,0 +1,112 @@
+"""The parser that all commands share, and the arguments that several of them take.
+
+Only turns words into a namespace: an error becomes UsageError, help goes out through `output`.
+"""
+
+import argparse
+import re
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from ltspec.errors import UsageError
+from ltspec.output import plain
+
+Examples = Sequence[tuple[str, str]]
+
+_UNITS = {"ms": 0.001, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with our errors, examples at the end of the help, and no abbreviations."""
+
+    def __init__(self, *, examples: Examples = (), **options: Any) -> None:
+        self.examples = tuple(examples)
+        options.setdefault("epilog", _examples_text(examples))
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        options.setdefault("allow_abbrev", False)
+        super().__init__(**options)
+        if options.get("add_help", True):
+            self.add_argument("--config", metavar="FILE", help="the configuration to use")
+
+    def error(self, message: str) -> NoReturn:
+        """A wrong command line; the caller's handler prints it."""
+        raise UsageError(f"{message}{self._close_option(message)}\nsee `{self.prog} --help`")
+
+    def _close_option(self, message: str) -> str:
+        if not message.startswith("unrecognized arguments: -"):
+            return ""
+        import difflib
+
+        given = message.split()[2].split("=")[0]
+        close = difflib.get_close_matches(given, self._option_string_actions, n=1)
+        return f"\ndid you mean {close[0]}?" if close else ""
+
+    def _print_message(self, message: str, file: object = None) -> None:  # noqa: ARG002 - argparse's signature
+        plain.line(message.rstrip("\n"))
+
+
+def _examples_text(examples: Examples) -> str:
+    if not examples:
+        return ""
+    body = "\n".join(f"  {command}\n      {what}" for command, what in examples)
+    return f"examples:\n{body}"
+
+
+def seconds(text: str) -> float:
+    """A duration as in spec files: `90s`, `2h30m`, or a plain number of seconds."""
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|min|sec|[smhdw])", text)
+    if not parts or "".join(a + b for a, b in parts) != text:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write 90s, 10m or 2h30m")
+    return float(sum(float(number) * _UNITS[unit] for number, unit in parts))
+
+
+def instant(text: str) -> float:
+    """A point in time, seconds since 1970: a date, a date and time, or a duration ago (`2h`)."""
+    from datetime import datetime
+
+    from ltspec.clock import now
+
+    try:
+        return now().wall - seconds(text)
+    except argparse.ArgumentTypeError:
+        pass
+    try:
+        return datetime.fromisoformat(text).astimezone().timestamp()
+    except ValueError:
+        message = f"{text!r} is no time; write 2h (ago), 2026-11-24 or 2026-11-24T04:00"
+        raise argparse.ArgumentTypeError(message) from None
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
+def whole(text: str) -> int:
+    """A whole number from 0 on."""
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+    return int(text)
+
+
+def add_json(parser: argparse.ArgumentParser, what: str = "one JSON document") -> None:
+    """`--json`."""
+    parser.add_argument("--json", action="store_true", help=f"print {what} (docs/commands.md)")
+
+
+def add_tasks(
+    parser: argparse.ArgumentParser, *, many: bool = True, optional: bool = False
+) -> None:
+    """The task or tasks that a command is about."""
+    count = "*" if optional else "+"
+    action = parser.add_argument(
+        "tasks" if many else "task",
+        metavar="TASK",
+        nargs=count if many else None,
+        help="QUEUE/ID, an ID that only one task has, or a PID-file's path",
+    )
+    action.completes = "task"  # type: ignore[attr-defined]  # read by the completion command
