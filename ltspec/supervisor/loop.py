@@ -120,12 +120,11 @@ class Supervisor:
             reached("end.published")
             self._flush()
             self.look = len(rows) >= CHUNK
-            self.asked = self.asked and self.look
         self._healed()
         if self.changed and self.talk:
             self.talk.changed()
             self.changed = False
-        if not self.look and self.talk:
+        if self.talk and not (self.look or self.asked):
             self.talk.synced()
         self.reporting.step(now)
 
@@ -389,6 +388,7 @@ class Supervisor:
             self.lines.setdefault(line)
         self.max_running = int(self.store.setting("max_running", "500"))
         self._refresh_due()
+        self.asked = len(rows) >= CHUNK
         self.changed = self.look = True
         self.reporting.wake()
 
@@ -455,7 +455,7 @@ class Supervisor:
         """Seconds until the next timer, None to sleep until an event."""
         if now.boot < self.trouble_until:
             return self.trouble_until - now.boot
-        if self.look or self.over or self.failed or self.afterwards:
+        if self.look or self.asked or self.over or self.failed or self.afterwards:
             return 0
         if self.lines and len(self.table) < self.max_running:
             return 0

@@ -78,6 +78,7 @@ def _tell_starter(ready: int | None, problem: str) -> None:
 
 def _build(arguments: argparse.Namespace, places: Places) -> Supervisor:
     _reserve_descriptors()
+    _keep_from_tasks(arguments)
     identity.raise_open_files()
     check_private(places.state_dir)
     _check_run_dir(places)
@@ -120,6 +121,14 @@ def _reserve_descriptors() -> None:
         except OSError:
             os.dup2(null, 3, inheritable=False)
         os.close(null)
+
+
+def _keep_from_tasks(arguments: argparse.Namespace) -> None:
+    """The descriptors that the guardian handed down by exec are not for the tasks."""
+    for name in ("lock_fd", "listen_fd", "finish_fd", "control_fd", "ready_fd"):
+        number = getattr(arguments, name)
+        if number is not None:
+            os.set_inheritable(number, False)  # noqa: FBT003 - os's signature
 
 
 def _check_run_dir(places: Places) -> None:
