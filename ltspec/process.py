@@ -132,6 +132,8 @@ def _become(
         os.write(writing, str(error).encode()[:4000])
     except OSError as error:
         os.write(writing, reason(error).encode()[:4000])
+    except ValueError as error:          # a line of an env_file, named without its content
+        os.write(writing, str(error).encode(errors="replace")[:4000])
     except BaseException as error:  # noqa: BLE001 - a forked child must end here, with its reason told
         os.write(writing, f"{type(error).__name__} before the start".encode())
     os._exit(127)
