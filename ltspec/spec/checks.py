@@ -141,8 +141,8 @@ class _Index:
             self.by_key[spec.manager, spec.queue, spec.id] = turn
             self.by_id.setdefault((spec.manager, spec.id), []).append(turn)
 
-    def names(self) -> list[str]:
-        return [name for _, name in self.by_id]
+    def names(self, manager: str) -> list[str]:
+        return [name for owner, name in self.by_id if owner == manager]
 
 
 def _resolve(turn: Turn, index: _Index, silent: set[str], problems: list[Problem],
@@ -180,7 +180,7 @@ def _unknown_need(turn: Turn, at: int, need: Need, index: _Index) -> Problem:
     if others:
         hint = f"did you mean `{_spec(others[0]).reference}`?"
     else:
-        near = closest(need.id, index.names())
+        near = closest(need.id, index.names(_spec(turn).manager))
         hint = f"did you mean `{near}`?" if near else "give the file that declares it as well"
     return _problem(turn, "needs", "LT402", f"needs `{name}`, which none of the files declares",
                     (at,), hint)

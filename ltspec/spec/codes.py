@@ -88,6 +88,12 @@ CODES: dict[str, Code] = {
         "no files",
         "A directory holds no .yml or .yaml file, or a glob matches none.",
     ),
+    "LT113": Code(
+        "NUL character",
+        "Text with the character U+0000, which no program can be given.",
+        "id: one\n"
+        "command: [\"true\", \"a\\0b\"]\n",
+    ),
     # --- form
     "LT201": Code(
         "unknown key",
@@ -297,8 +303,7 @@ CODES: dict[str, Code] = {
     ),
     "LT407": Code(
         "command that cannot be used",
-        "A quote is not closed, the program's name is empty, or an argument holds a NUL "
-        "character.",
+        "A quote is not closed, or the program's name is empty.",
         "id: one\n"
         "command: echo 'a\n",
     ),

@@ -3,6 +3,7 @@
 Imported only after a fast check has said no: jsonschema is slow to import and to run.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
@@ -10,7 +11,8 @@ from typing import Any, NamedTuple
 import jsonschema
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
-from referencing import Registry, Resource
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
 
 from ltspec.spec import schema as schemas
 from ltspec.spec.problems import Path, closest, did_you_mean
@@ -56,7 +58,9 @@ def _validator(root: str, pointer: str, loose: bool) -> Any:  # noqa: FBT001 - a
     for name in ("job", "config"):
         schema = schemas.published(name)
         contents = schema if loose else schemas.strict(schema)
-        registry = registry.with_resource(schema["$id"], Resource.from_contents(contents))
+        # With "$schema" in it jsonschema would go on with its own class, without our keywords.
+        contents = {key: part for key, part in contents.items() if key != "$schema"}
+        registry = registry.with_resource(schema["$id"], DRAFT202012.create_resource(contents))
     base = schemas.published(root)["$id"]
     return _Validator({"$ref": base + (pointer or "#")}, registry=registry)
 
@@ -123,9 +127,10 @@ def _unknown_keys(error: Any, path: Path) -> Iterator[Finding]:
     for name in error.instance:
         if name not in known:
             yield Finding("LT201", f"unknown key `{name}`", (*path, name),
-                          did_you_mean(name, known) or _about_key(name), at_key=True)
+                          _about_key(name, known) or did_you_mean(name, known), at_key=True)
 
 
+# What other tools call it -> what it is called here.
 _OTHER_TOOLS = {
     "args": "parameters", "arguments": "parameters", "argv": "parameters", "params": "parameters",
     "cmd": "command", "exec": "command", "shell": "script", "run": "script", "bash": "script",
@@ -135,13 +140,14 @@ _OTHER_TOOLS = {
     "become_user": "user", "uid": "user", "gid": "group", "retry": "retries",
     "max_retries": "retries", "time_limit": "timeout", "label": "name", "description": "name",
     "variables": "vars", "jobs": "tasks", "steps": "tasks", "notify": "on_finish",
-    "version": "ltspec", "delay": "start_after",
+    "version": "ltspec", "delay": "start_after", "path": "file", "error": "failure",
+    "int": "integer", "max": "limit", "count": "limit",
 }
 
 
-def _about_key(name: str) -> str:
+def _about_key(name: str, known: Sequence[str]) -> str:
     meant = _OTHER_TOOLS.get(name)
-    return f"here it is called `{meant}`" if meant else ""
+    return f"here it is called `{meant}`" if meant in known else ""
 
 
 def _bad_key(error: Any, path: Path) -> Iterator[Finding]:
@@ -239,9 +245,10 @@ def _wrong_form(error: Any, path: Path) -> Finding:
     value = error.instance
     if title == "a name":
         hint = _name_hint(value)
-    elif title == "a size" and value[-1:] in "KMGTkmgt":
+    elif title == "a size" and re.fullmatch(r"[0-9.]+[KMGTkmgt]", value):
+        value = value.upper()
         hint = f"write {value}iB (powers of 1024) or {value}B (powers of 1000)"
-    return Finding("LT205", f"{_shown(value, path)} is not {title}", path, hint)
+    return Finding("LT205", f"{_shown(error.instance, path)} is not {title}", path, hint)
 
 
 def _name_hint(value: str) -> str:
@@ -276,7 +283,8 @@ def _alternatives(error: Any, root: str, base: Path) -> Iterator[Finding]:
     """Of several forms the one that was meant: the one whose type fits."""
     path: Path = (*base, *error.absolute_path)
     if error.validator == "oneOf":
-        yield _exactly_one(error, path)
+        if error.instance.keys() <= error.schema["properties"].keys():
+            yield _exactly_one(error, path)
         return
     branches: dict[int, list[Any]] = {}
     for child in error.context or ():
@@ -315,7 +323,9 @@ def _is_mismatch(error: Any) -> bool:
 def _exactly_one(error: Any, path: Path) -> Finding:
     names = [branch["required"][0] for branch in error.validator_value if "required" in branch]
     words = " or ".join(f"`{name}`" for name in names)
-    return Finding("LT207", f"must have either {words}", path, "keep one of them")
+    few = not any(name in error.instance for name in names)
+    return Finding("LT207", f"must have either {words}", path,
+                   "give one of them" if few else "keep one of them")
 
 
 def _types(root: str, schema: dict[str, Any]) -> list[str]:

@@ -15,7 +15,6 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=
 def definition_hash(spec: TaskSpec) -> str:
     """The hash of a task. Paths below the place where relative ones begin are taken relative to
     it, so that the same file in another checkout is the same definition.
-    UnicodeEncodeError where a text is none.
     """
     stdin = spec.stdin
     if stdin is not None and "file" in stdin:

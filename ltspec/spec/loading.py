@@ -156,12 +156,12 @@ class Loader:
             Definition(layers, self.templates, broken) for layers in self._layers(document, broken)
         ]
         if not resolver.failed:
-            self._render(document, scope, directory, definitions)
+            self._render(document, scope, directory, definitions, broken)
         for definition in definitions:
             self.names |= definition.names()
             self.problems += definition.problems
             self.problems += warnings.definition_warnings(definition, scope, self.templates)
-        if not broken:
+        if not broken and not any(definition.incomplete for definition in definitions):
             self.problems += warnings.document_warnings(
                 document, definitions, frozenset(resolver.names), self.given)
 
@@ -170,11 +170,15 @@ class Loader:
         from ltspec.spec.findings import findings
 
         broken: set[Path] = set()
-        for found in findings(document.value, "job"):
+        found_all = findings(document.value, "job")
+        for found in found_all:
             self.problems.append(document.problem(found.code, found.message, found.path,
                                                   key=found.at_key, hint=found.hint))
             depth = {"tasks": 3, "defaults": 2}.get(str(found.path[0]), 1) if found.path else 0
             broken.add(found.path[:depth])
+        if not found_all:                    # the two disagree: never let it through
+            self.problems.append(document.problem("LT205", "does not fit the schema"))
+            broken.add(())
         return frozenset(broken)
 
     def _layers(self, document: Document, broken: frozenset[Path]) -> Iterable[list[Layer]]:
@@ -196,7 +200,7 @@ class Loader:
                     yield [Layer(fields, Place(document, ("tasks", at))), *below]
 
     def _render(self, document: Document, scope: Scope, directory: str,
-                definitions: list[Definition]) -> None:
+                definitions: list[Definition], broken: frozenset[Path]) -> None:
         settings = self.settings
         manager = document.value.get("manager")
         named = manager is not None or settings.manager_named
@@ -208,13 +212,15 @@ class Loader:
         )
         for definition in definitions:
             if "command" not in definition.fields and "script" not in definition.fields:
-                definition.incomplete = self._no_program(definition)
+                definition.incomplete = self._no_program(definition, broken)
             renderer = Renderer(definition, around)
             self.turns += renderer.turns()
             self.problems += merge_turns(renderer.problems)
 
-    def _no_program(self, definition: Definition) -> bool:
-        if not definition.incomplete:
+    def _no_program(self, definition: Definition, broken: frozenset[Path]) -> bool:
+        """Report it, unless it is told already: a misspelt key, or a wrong one."""
+        own = definition.own.place.path
+        if not any(path[: len(own)] == own for path in broken):
             self.problems.append(definition.own.place.problem(
                 "LT406", "neither `command` nor `script`", hint="say what to run"))
         return True
@@ -234,7 +240,7 @@ class Loader:
         chosen = [turn for turn in checked.turns if turn.spec and self._chosen(turn.spec)]
         return Loaded(
             tasks=tuple(turn.spec for turn in chosen if turn.spec is not None),
-            problems=in_order(self._with_lines((*self.problems, *checked.problems))),
+            problems=in_order(self._with_lines((*self.problems, *merge_turns(checked.problems)))),
             files=tuple(self.files),
             names=tuple(self.sources),
             skipped=tuple(_skipped(turn) for turn in self.turns if turn.skipped),

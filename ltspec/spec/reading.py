@@ -246,7 +246,7 @@ class _Builder:
             if tag == _PLAIN:
                 return plain(node.value)
             if tag == _TEXT:
-                return node.value
+                return self.text(node)
             return self.tagged(node)
         key = id(node)
         if key not in self.built:
@@ -258,6 +258,13 @@ class _Builder:
                 self.built[key] = [self.value(child) for child in node.value]
         return self.built[key]
 
+    def text(self, node: ScalarNode) -> str:
+        value: str = node.value
+        if "\0" in value:
+            self.problem("LT113", "a NUL character", node, "no program can be given one")
+            return value.replace("\0", "")
+        return value
+
     def unknown_tag(self, node: Node) -> None:
         self.problem("LT108", f"unknown tag `{node.tag}`", node,
                      "ltspec knows no tags of its own; leave it out")
@@ -268,7 +275,7 @@ class _Builder:
             self.unknown_tag(node)
             return None
         if name == "str":
-            return node.value
+            return self.text(node)
         value = plain(node.value)
         kinds: dict[str, tuple[type, ...]] = {
             "int": (int,), "float": (int, float), "bool": (bool,), "null": (type(None),)

@@ -30,6 +30,7 @@ from ltspec.spec.templates import (
     Template,
     TemplateError,
     bounded,
+    checked,
     no_attribute,
     printed,
     too_large,
@@ -189,7 +190,7 @@ def compile_text(text: str) -> Template:
             if length > MAX_TEXT or len(parts) > MAX_ITEMS:
                 raise too_large()
             parts.append(part)
-        return "".join(parts)
+        return checked("".join(parts))
 
     return Template(text, names, optional, whole=False, render=_guarded(render))
 
@@ -327,7 +328,9 @@ def _reason(error: Exception) -> str:
         for python, plain in (("'str'", "text"), ("'int'", "a number"), ("'list'", "a list"),
                               ("'dict'", "a mapping"), ("'NoneType'", "null"),
                               ("'float'", "a number"), ("'bool'", "a boolean"),
-                              ("str (not", "text (not"),
+                              ('"int"', "a number"), ('"list"', "a list"), ('"float"', "a number"),
+                              ('"dict"', "a mapping"), ('"NoneType"', "null"),
+                              (" to str", " to text"), ("str (not", "text (not"),
                               ("unsupported operand type(s) for", "cannot use")):
             words = words.replace(python, plain)
     return words or type(error).__name__
@@ -337,13 +340,16 @@ _SYNTAX = (
     (re.compile(r"unexpected '\.'"), "a template language of another program, such as "
      "`{{.Names}}`, must be written as {{ '{{.Names}}' }}"),
     (re.compile(r"unexpected char"), "check the quotes and the operators of the expression"),
-    (re.compile(r"end of template|unexpected end|Unexpected end"),
-     "close it with }}, or write literal braces as {{ '{{' }}"),
+    (re.compile(r"the end"),
+     "close what is open, or write literal braces as {{ '{{' }}"),
 )
 
 
 def _syntax(error: jinja2.TemplateSyntaxError, text: str) -> TemplateError:
-    said = (error.message or "not an expression").rstrip(".")
+    said = (error.message or "not an expression").split(". ")[0].rstrip(".")
+    for jinja, plain in (("end of print statement", "}}"), ("end of template", "the end"),
+                         ("end of statement block", "%}")):
+        said = said.replace(jinja, plain)
     hint = next((hint for pattern, hint in _SYNTAX if pattern.search(said)), "")
     unknown = re.search(r"[Nn]o (filter|test) named '(\w+)'", said)
     if unknown:

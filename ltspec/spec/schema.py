@@ -9,7 +9,7 @@ without the branches that admit a template; they judge rendered values.
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -154,8 +154,21 @@ def _all(checks: list[Check]) -> Check:
 def _type(_: Compiler, names: Any, _schema: Schema) -> Check:
     if isinstance(names, str):
         return _TYPES[names]
-    tests = [_TYPES[name] for name in names]
-    return lambda value: any(test(value) for test in tests)
+    return _either([_TYPES[name] for name in names])
+
+
+def _either(tests: list[Check]) -> Check:
+    if len(tests) == 2:
+        first, second = tests
+        return lambda value: first(value) or second(value)
+
+    def some(value: Any) -> bool:
+        for test in tests:  # noqa: SIM110 - a generator costs a third more here
+            if test(value):
+                return True
+        return False
+
+    return some
 
 
 def _properties(compiler: Compiler, properties: Any, schema: Schema) -> Check:
@@ -182,9 +195,7 @@ def _any_of(compiler: Compiler, branches: Any, _schema: Schema) -> Check:
     if not compiler.loose:
         branches = [branch for branch in branches if branch != {"$ref": TEMPLATE_REF}]
     tests = [compiler.compile(branch) for branch in branches]
-    if len(tests) == 1:
-        return tests[0]
-    return lambda value: any(test(value) for test in tests)
+    return tests[0] if len(tests) == 1 else _either(tests)
 
 
 def _one_of(compiler: Compiler, branches: Any, _schema: Schema) -> Check:
@@ -206,12 +217,19 @@ def _if(compiler: Compiler, condition: Any, schema: Schema) -> Check:
 
 def _items(compiler: Compiler, schema: Any, _schema: Schema) -> Check:
     test = compiler.compile(schema)
-    return lambda value: not isinstance(value, list) or all(test(part) for part in value)
+    return lambda value: not isinstance(value, list) or _every(test, value)
 
 
 def _property_names(compiler: Compiler, schema: Any, _schema: Schema) -> Check:
     test = compiler.compile(schema)
-    return lambda value: not isinstance(value, dict) or all(test(name) for name in value)
+    return lambda value: not isinstance(value, dict) or _every(test, value)
+
+
+def _every(test: Check, parts: Iterable[Any]) -> bool:
+    for part in parts:  # noqa: SIM110 - a generator costs a third more here
+        if not test(part):
+            return False
+    return True
 
 
 def _required(_: Compiler, names: Any, _schema: Schema) -> Check:

@@ -1,5 +1,6 @@
 """What libyaml says of a text that is not YAML, in words that tell the way out."""
 
+import re
 from typing import Any
 
 import yaml
@@ -12,7 +13,8 @@ from ltspec.spec.reading import Source
 _WORDS = (
     ("mapping values are not allowed",
      "a `: ` where no new key can begin",
-     "quote the value if it holds a colon and a blank, or check the indentation"),
+     "quote a value that holds a colon and a blank; else look at the indentation, and for the "
+     "colon of the line above"),
     ("found character that cannot start any token",
      "a character that no value can begin with",
      "use blanks, not tabs, to indent, and quote a value that begins with @, %, ` or a tab"),
@@ -46,12 +48,17 @@ def explain(error: yaml.YAMLError, source: Source) -> Problem:
     said = str(getattr(error, "problem", None) or error)
     known = ((message, hint) for words, message, hint in _WORDS if words in said)
     message, hint = next(known, (f"not YAML: {said}", ""))
+    written = source.lines[line - 1] if 0 < line <= len(source.lines) else ""
     code = "LT104"
-    if "alias" in said:
+    if "undefined alias" in said:
         code = "LT110"
-        message = said.replace("found undefined alias", "an alias without its anchor:")
-    if "maximum depth" in said:
+        name = re.match(r"\*([^\s,\]}]+)", written[column - 1 :])
+        message = f"`*{name[1]}` has no anchor" if name else message
+        hint = f"define it before: `&{name[1]} value`" if name else hint
+    elif "maximum depth" in said:
         code = "LT105"
+    elif re.search(r"(?:^|[:-]) +\{\{", written[:column]):
+        hint = 'quote a value that begins with {{: "{{ … }}"'
     return Problem(code, message, source.name, line, column, hint=hint)
 
 
@@ -61,5 +68,5 @@ def _unreadable(error: ReaderError, source: Source) -> Problem:
     column = len(text) - text.rfind("\n")
     character = error.character if isinstance(error.character, int) else ord(error.character[0])
     message = f"the character U+{character:04X} is not allowed in YAML"
-    return Problem("LT104", message, source.name, line, column,
-                   hint='write it as an escape in double quotes, such as "\\x07"')
+    hint = f'write it as an escape in double quotes: "\\x{character:02x}"' if character else ""
+    return Problem("LT104", message, source.name, line, column, hint=hint)

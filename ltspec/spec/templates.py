@@ -18,6 +18,7 @@ MAX_ITEMS = 100_000              # values in one rendered value
 Context = Mapping[str, Any]
 
 _SIMPLE = re.compile(r"\{\{ *([A-Za-z_][A-Za-z0-9_]*)((?:\.[A-Za-z_][A-Za-z0-9_]*)*) *\}\}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _BARE = re.compile(r" *([A-Za-z_][A-Za-z0-9_]*)((?:\.[A-Za-z_][A-Za-z0-9_]*)*) *")
 # Words of Jinja2's grammar are no names; an attribute that a dict or list has is not a plain key.
 _WORDS = frozenset(["and", "else", "false", "False", "if", "in", "is", "none", "None", "not", "or",
@@ -139,7 +140,7 @@ def _joiner(
             text += printed(lookup(context)) + literal
         if len(text) > MAX_TEXT:
             raise too_large()
-        return text
+        return text                          # of parts that are text: nothing to check in it
 
     return render
 
@@ -218,12 +219,20 @@ def too_large() -> TemplateError:
                          f"or {MAX_ITEMS:,} values")
 
 
+def checked(text: str) -> str:
+    """The text itself if it is within the limits and can be given to a program."""
+    if len(text) > MAX_TEXT:
+        raise too_large()
+    if "\0" in text or not text.isascii() and _SURROGATE.search(text):
+        raise TemplateError("LT303", "gives a character that no program can be given",
+                            "NUL and halves of surrogate pairs are no text")
+    return text
+
+
 def bounded(value: Any) -> Any:
     """The value itself if it is within the limits and of YAML's types. Raises TemplateError."""
     if isinstance(value, str):
-        if len(value) > MAX_TEXT:
-            raise too_large()
-        return value
+        return checked(value)
     if value is None or isinstance(value, (int, float)):
         return value
     left = [MAX_TEXT, MAX_ITEMS]
@@ -233,7 +242,7 @@ def bounded(value: Any) -> Any:
 def _copied(value: Any, left: list[int], depth: int) -> Any:
     left[1] -= 1
     if isinstance(value, str):
-        left[0] -= len(value)
+        left[0] -= len(checked(value))
     if left[0] < 0 or left[1] < 0 or depth > 64:
         raise too_large()
     if value is None or isinstance(value, (str, int, float)):

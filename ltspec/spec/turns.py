@@ -193,18 +193,12 @@ class Renderer:
             return Turn(self.definition, number, identifier, None)
         return Turn(self.definition, number, identifier, self._spec(fields))
 
-    def _spec(self, fields: Fields) -> TaskSpec | None:
+    def _spec(self, fields: Fields) -> TaskSpec:
         spec = TaskSpec(**fields)
-        try:
-            found = definition_hash(spec)
-        except UnicodeEncodeError:
-            self._report(self.definition.own.place, (), TemplateError(
-                "LT303", "a value holds a character that is no text (half of a pair)"))
-            return None
         name = ""
         if self.around.setting.pidfile_name == "binary.id":
             name = f"{os.path.basename(spec.realname)}.{spec.id}"
-        return spec._replace(hash=found, pidfile_name=name)
+        return spec._replace(hash=definition_hash(spec), pidfile_name=name)
 
     def _name(self, context: Mapping[str, Any], unknown: Set[str]) -> Any:
         """The id of a task that `when` leaves out, as far as it can be told."""
@@ -251,7 +245,7 @@ class Renderer:
 
         for found in findings(value, "job", f"#/$defs/task/properties/{field.name}", loose=False):
             place, sub = field.place_of(found.path)
-            self.problems.append(place.problem(found.code, f"rendered, {found.message}", sub,
+            self.problems.append(place.problem(found.code, after_rendering(found.message), sub,
                                                key=found.at_key, hint=found.hint))
         return False
 
@@ -282,9 +276,9 @@ class Renderer:
             return False                      # reported as LT406
         parameters = arguments(values.get("parameters", ()), values.get("parameter_style", "gnu"))
         fields.update(command=command, script=script, parameters=parameters)
-        if "\0" in "".join((*command, *parameters)) or not command[0]:
-            what = "the program's name is empty" if not command[0] else "a NUL character in argv"
-            self._report(self.definition.own.place, (), TemplateError("LT407", what))
+        if not command[0]:
+            field = self.definition.fields["command"]
+            self._report(field.place, (), TemplateError("LT407", "the program's name is empty"))
             return False
         return True
 
@@ -305,6 +299,11 @@ def turn_context(values: Mapping[str, Any], items: list[Any], index: int) -> dic
     loop = {"index": index + 1, "index0": index, "first": index == 0, "last": index == last,
             "length": last + 1}
     return {**values, "item": items[index], "loop": loop}
+
+
+def after_rendering(message: str) -> str:
+    """A finding about a written value, said of the rendered one."""
+    return "the rendered value " + message
 
 
 def _in_place(name: str, value: Any) -> Any:

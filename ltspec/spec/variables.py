@@ -158,7 +158,7 @@ class Resolver:
         description = self.inputs[name].get("description", "")
         self.failed.add(name)
         self.problems.append(self.document.problem(
-            "LT308", f"{given.origin}: the value of `{name}` {reason}", ("inputs", name), key=True,
+            "LT308", f"{given.origin}: {_about(name, given)}{reason}", ("inputs", name), key=True,
             hint=f"it is: {description}" if description else ""))
 
     def _required(self, name: str, schema: dict[str, Any]) -> None:
@@ -192,7 +192,7 @@ class Resolver:
             reason = misfit(example, schema)
             if reason:
                 self.problems.append(self.document.problem(
-                    "LT316", f"this example of `{name}` {reason}",
+                    "LT316", f"an example of `{name}`: {reason}",
                     ("inputs", name, "examples", at)))
 
     def _render(self, name: str) -> None:
@@ -233,11 +233,15 @@ class Resolver:
         if reason:
             self.failed.add(name)
             self.problems.append(self.document.problem(
-                "LT309", f"the value of the input `{name}` {reason}", definition.path))
+                "LT309", f"the input `{name}`: {reason}", definition.path))
             return
         if schema is not None and definition.path[0] == "inputs" and is_loose(schema):
             self.scope.outside.add(name)
         self._set(name, result, definition.origin, schema)
+
+
+def _about(name: str, given: Given) -> str:
+    return "" if given.raw else f"`{name}`: "
 
 
 def is_loose(schema: Mapping[str, Any]) -> bool:

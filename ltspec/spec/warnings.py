@@ -8,7 +8,7 @@ from ltspec.spec.argv import shell_syntax
 from ltspec.spec.plan import Definition, Field
 from ltspec.spec.problems import WARNING, Path, Problem
 from ltspec.spec.reading import Document
-from ltspec.spec.templates import Templates, has_template
+from ltspec.spec.templates import TemplateError, Templates, has_template
 from ltspec.spec.values import Value
 from ltspec.spec.variables import Scope
 
@@ -95,9 +95,7 @@ def _loose_positionals(definition: Definition, fields: dict[str, Field], scope: 
         if text == "--":
             return
         if text.startswith("{{"):
-            head = text[: text.find("}}") + 2] if "}}" in text else text
-            names = templates.text(head).names if head.endswith("}}") else frozenset[str]()
-            loose = sorted(names & outside)
+            loose = sorted(_names_of_head(text, templates) & outside)
             if loose:
                 place, sub = fields["parameters"].place_of(path)
                 yield place.problem(
@@ -105,6 +103,14 @@ def _loose_positionals(definition: Definition, fields: dict[str, Field], scope: 
                     severity=WARNING,
                     hint='put "--" before it if the program knows it, or give the input '
                          "a `pattern`")
+
+
+def _names_of_head(text: str, templates: Templates) -> frozenset[str]:
+    """The variables of the template that a text begins with; none where it does not parse."""
+    try:
+        return templates.text(text[: text.find("}}") + 2]).names if "}}" in text else frozenset()
+    except TemplateError:
+        return frozenset()                    # reported when the whole text was compiled
 
 
 def _item_is_loose(definition: Definition, outside: set[str]) -> bool:
