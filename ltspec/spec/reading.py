@@ -258,7 +258,7 @@ class _Builder:
                 self.built[key] = [self.value(child) for child in node.value]
         return self.built[key]
 
-    def text(self, node: ScalarNode) -> str:
+    def text(self, node: Node) -> str:
         value: str = node.value
         if "\0" in value:
             self.problem("LT113", "a NUL character", node, "no program can be given one")

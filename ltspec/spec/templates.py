@@ -223,7 +223,7 @@ def checked(text: str) -> str:
     """The text itself if it is within the limits and can be given to a program."""
     if len(text) > MAX_TEXT:
         raise too_large()
-    if "\0" in text or not text.isascii() and _SURROGATE.search(text):
+    if "\0" in text or (not text.isascii() and _SURROGATE.search(text)):
         raise TemplateError("LT303", "gives a character that no program can be given",
                             "NUL and halves of surrogate pairs are no text")
     return text

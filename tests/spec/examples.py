@@ -1,4 +1,4 @@
-"""Writes the expected reports of tests/examples/invalid anew; read the difference before you keep it.
+"""Writes the expected reports of tests/examples/invalid anew; read the difference afterwards.
 
 Run it as `python tests/spec/examples.py`.
 """

@@ -5,6 +5,7 @@ and then read by a person). A first line `# ltspec validate -e …` gives option
 """
 
 import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def problems_of(path: Path):
     """The problems of one example, named without its directory."""
     first = path.read_bytes().split(b"\n", 1)[0].decode("utf-8", "replace")
     words = shlex.split(first.removeprefix("# ltspec validate"))
-    given = [value for option, value in zip(words, words[1:], strict=False) if option == "-e"]
+    given = [value for option, value in pairwise(words) if option == "-e"]
     loaded = spec.load([path.name], config=config.Config(),
                        extra_vars=spec.parse_extra_vars(given if first.startswith("# lt") else []),
                        for_host=False)

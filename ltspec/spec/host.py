@@ -1,0 +1,144 @@
+"""What only this host can tell of tasks: users, groups, programs, limits. For apply and plan.
+
+Reads the user database, the file system and the limits of this process; changes nothing. What may
+be there when the task starts (a program, a directory) is a warning, what cannot work is an error.
+"""
+
+import os
+from collections.abc import Iterator
+from functools import cache
+from typing import NamedTuple
+
+from ltspec.model import TaskSpec
+from ltspec.spec.loading import Loaded
+from ltspec.spec.problems import ERROR, WARNING, Problem, did_you_mean, in_order, merge_turns
+
+CGROUP_ROOT = "/sys/fs/cgroup"
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_OWN_TOOLS = ("mgrctl", "ltspec")            # in the private directory at the end of PATH
+
+
+class _Finding(NamedTuple):
+    code: str
+    field: str
+    message: str
+    hint: str = ""
+    severity: str = ERROR
+
+
+def check(loaded: Loaded) -> tuple[Problem, ...]:
+    """The problems of all tasks on this host, sorted by place."""
+    checker = _Checker()
+    problems = []
+    for turn in loaded.turns:
+        if turn.spec is None:
+            continue
+        for found in checker.findings(turn.spec):
+            field = turn.definition.fields.get(found.field)
+            place, sub = field.place_of(()) if field else (turn.definition.own.place, ())
+            problems.append(place.problem(found.code, found.message, sub, hint=found.hint,
+                                          severity=found.severity))
+    return in_order(merge_turns(problems))
+
+
+class _Checker:
+    """Asks the host each question once, however many tasks pose it."""
+
+    def __init__(self) -> None:
+        self.euid = os.geteuid()
+        self.program = cache(self._program)
+        self.directory = cache(os.path.isdir)
+        self.users = cache(self._users)
+
+    def findings(self, task: TaskSpec) -> Iterator[_Finding]:
+        if task.user is not None or task.group is not None:
+            yield from self.users(task.user, task.group)
+        if task.nice is not None and task.nice < 0 and self.euid != 0:
+            yield _Finding("LT607", "nice", "only root may start a task with a negative niceness")
+        if task.limits:
+            yield from self._limits(task)
+        if not self.directory(task.cwd):
+            yield _Finding("LT606", "cwd", f"there is no directory {task.cwd} now",
+                           severity=WARNING)
+        path = task.env.get("PATH", SYSTEM_PATH)
+        yield from self.program(task.command[0], path, task.base_dir or task.cwd,
+                                "command" if task.script is None else "script")
+
+    def _users(self, user: str | None, group: str | None) -> tuple[_Finding, ...]:
+        import grp
+        import pwd
+
+        found: list[_Finding] = []
+        try:
+            uid = pwd.getpwnam(user).pw_uid if user else self.euid
+        except KeyError:
+            names = [entry.pw_name for entry in pwd.getpwall()]
+            found.append(_Finding("LT601", "user", f"this host has no user `{user}`",
+                                  did_you_mean(str(user), names)))
+            uid = self.euid
+        try:
+            gid = grp.getgrnam(group).gr_gid if group else os.getegid()
+        except KeyError:
+            names = [entry.gr_name for entry in grp.getgrall()]
+            found.append(_Finding("LT602", "group", f"this host has no group `{group}`",
+                                  did_you_mean(str(group), names)))
+            gid = os.getegid()
+        if self.euid != 0 and (uid, gid) != (self.euid, os.getegid()):
+            field = "user" if user else "group"
+            found.append(_Finding("LT603", field, f"only root may run a task as {user or group}",
+                                  "leave it out, or apply as root"))
+        return tuple(found)
+
+    def _limits(self, task: TaskSpec) -> Iterator[_Finding]:
+        import resource
+
+        names = {"open_files": resource.RLIMIT_NOFILE, "cpu_time": resource.RLIMIT_CPU,
+                 "core_size": resource.RLIMIT_CORE, "file_size": resource.RLIMIT_FSIZE}
+        for name, value in task.limits.items():
+            if name in names:
+                hard = resource.getrlimit(names[name])[1]
+                if self.euid != 0 and hard != resource.RLIM_INFINITY and value > hard:
+                    yield _Finding("LT604", "limits",
+                                   f"{name} {value} is above the hard limit of this user, {hard}")
+            else:
+                reason = no_cgroup("memory" if name == "memory" else "pids")
+                if reason:
+                    yield _Finding("LT604", "limits", f"{name} cannot be kept here: {reason}",
+                                   "leave it out, or let systemd delegate a cgroup (Delegate=yes)")
+
+    def _program(self, name: str, path: str, base: str, field: str) -> tuple[_Finding, ...]:
+        if "/" in name:
+            places = [os.path.join(base, name)]
+        elif name in _OWN_TOOLS:
+            return ()
+        else:
+            places = [os.path.join(part, name) for part in path.split(":") if part]
+        if any(os.path.isfile(place) and os.access(place, os.X_OK) for place in places):
+            return ()
+        there = [place for place in places if os.path.exists(place)]
+        what = f"{there[0]} is not executable" if there else f"there is no program {name}"
+        hint = "the task would end `ERR cannot start`"
+        return (_Finding("LT605", field, f"{what} now", hint, WARNING),)
+
+
+@cache
+def no_cgroup(controller: str) -> str:
+    """Why this process cannot put tasks into cgroups of their own with that controller; "" where
+    it can: cgroup v2, delegated to us, with the controller handed down.
+    """
+    try:
+        with open("/proc/self/cgroup", encoding="ascii") as file:
+            lines = file.read().splitlines()
+        own = next((line[3:] for line in lines if line.startswith("0::")), None)
+        if own is None:
+            return "this host has no cgroup v2"
+        directory = CGROUP_ROOT + own.rstrip("/")
+        with open(directory + "/cgroup.controllers", encoding="ascii") as file:
+            controllers = file.read().split()
+    except OSError as error:
+        return f"cgroup v2 cannot be read: {error.strerror}"
+    if controller not in controllers:
+        return f"the controller {controller} is not delegated"
+    if not os.access(directory + "/cgroup.procs", os.W_OK) or not os.access(directory, os.W_OK):
+        return f"{directory} is not ours to write"
+    return ""
