@@ -73,6 +73,14 @@ def test_c22_hundreds_pile_up_and_an_administrator_kills_and_removes(host, submi
     assert host.status("q/t299") == "OK"
 
 
+def drain(host, wait_until):
+    """Let one after the other go on, each when it runs."""
+    for name in ("one", "two", "three"):
+        wait_until(lambda name=name: listed(host)[name] == "run", what=f"{name} runs")
+        host.release(host.root / "gate")
+        wait_until(lambda name=name: listed(host)[name] == "ok", what=f"{name} ends")
+
+
 def outside(host):
     """A directory with a file that nothing may touch."""
     victim = host.root / "outside"
@@ -92,9 +100,7 @@ def test_pidfile_replaced_by_a_symbolic_link_is_not_followed(line, wait_until, n
     path = line.pidfile(f"q/{name}")
     path.unlink()
     path.symlink_to(victim / "victim")
-    for _ in range(3):
-        line.release(line.root / "gate")
-    wait_until(lambda: listed(line) == {"one": "ok", "two": "ok", "three": "ok"})
+    drain(line, wait_until)
     wait_until(lambda: not path.is_symlink() and line.status(f"q/{name}") == "OK")
     assert untouched(victim)
 
@@ -103,9 +109,7 @@ def test_queue_directory_replaced_by_a_symbolic_link_is_not_followed(line, wait_
     victim = outside(line)
     shutil.rmtree(line.run_dir / "ltspec" / "q")
     (line.run_dir / "ltspec" / "q").symlink_to(victim)
-    for _ in range(3):
-        line.release(line.root / "gate")
-    wait_until(lambda: listed(line) == {"one": "ok", "two": "ok", "three": "ok"})
+    drain(line, wait_until)
     assert untouched(victim)
 
 
@@ -113,9 +117,7 @@ def test_manager_directory_replaced_by_a_symbolic_link_is_not_followed(line, wai
     victim = outside(line)
     shutil.rmtree(line.run_dir / "ltspec")
     (line.run_dir / "ltspec").symlink_to(victim)
-    for _ in range(3):
-        line.release(line.root / "gate")
-    wait_until(lambda: listed(line) == {"one": "ok", "two": "ok", "three": "ok"})
+    drain(line, wait_until)
     assert untouched(victim)
 
 
@@ -125,9 +127,7 @@ def test_pidfile_replaced_by_a_directory_wedges_nothing(line, wait_until, name):
     path.unlink()
     path.mkdir()
     (path / "mine").write_text("keep me\n")
-    for _ in range(3):
-        line.release(line.root / "gate")
-    wait_until(lambda: listed(line) == {"one": "ok", "two": "ok", "three": "ok"})
+    drain(line, wait_until)
     assert (path / "mine").read_text() == "keep me\n"
     assert line.status("q/three") == "OK"
 
@@ -137,9 +137,7 @@ def test_pidfile_replaced_by_a_fifo_blocks_nothing(line, wait_until, name):
     path = line.pidfile(f"q/{name}")
     path.unlink()
     os.mkfifo(path)
-    for _ in range(3):
-        line.release(line.root / "gate")
-    wait_until(lambda: listed(line) == {"one": "ok", "two": "ok", "three": "ok"})
+    drain(line, wait_until)
     wait_until(lambda: stat.S_ISREG(path.lstat().st_mode) and line.status(f"q/{name}") == "OK")
 
 
@@ -153,8 +151,7 @@ def test_pidfile_whose_content_was_changed_is_published_whole(line, wait_until):
 
 def test_run_directory_that_is_gone_is_made_again(line, wait_until):
     shutil.rmtree(line.run_dir)
-    for _ in range(3):
-        line.release(line.root / "gate")
+    drain(line, wait_until)
     wait_until(lambda: line.status("q/three") == "OK")
 
 
