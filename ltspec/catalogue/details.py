@@ -18,6 +18,15 @@ def spec_of(store: Store, key: int) -> TaskSpec:
     return TaskSpec.from_json(row[0])
 
 
+def definition(store: Store, manager: str, queue: str, task_id: str) -> TaskSpec | None:
+    """The stored definition by the task's identity, or None."""
+    row = store.row(
+        "SELECT spec FROM task WHERE manager = ? AND queue = ? AND id = ?",
+        (manager, queue, task_id),
+    )
+    return TaskSpec.from_json(row[0]) if row else None
+
+
 def attempts(store: Store, key: int) -> list[Attempt]:
     """Every attempt that history still has, the first one first."""
     rows = store.execute(

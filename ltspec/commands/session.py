@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ltspec.config import Config
 
 
+_IDLE_EXIT = 10.0
+
+
 def config_of(args: argparse.Namespace) -> Config:
     """The configuration in force, found as DESIGN 3 says."""
     from ltspec.config import load
@@ -33,6 +36,11 @@ def places_of(args: argparse.Namespace) -> Places:
     if not args.config and "LTSPEC_STATE_DIR" in os.environ and "LTSPEC_RUN_DIR" in os.environ:
         return places()
     return places(config_of(args))
+
+
+def places_from(config: Config) -> Places:
+    """The directories that a configuration, and the environment, name."""
+    return places(config)
 
 
 def reader(where: Places) -> Store | None:
@@ -61,12 +69,15 @@ def writer(where: Places) -> Store:
     return open_store(where.catalogue)
 
 
-def connect(where: Places) -> Connection:
-    """A supervisor, started where none answers. Raises SupervisorError."""
+def connect(where: Places, *, idle_exit: float = _IDLE_EXIT) -> Connection:
+    """A supervisor, started where none answers. Raises SupervisorError.
+
+    `idle_exit`: after how many seconds without work one that is started here leaves.
+    """
     from ltspec.client import connect as reach
     from ltspec.errors import SupervisorError
 
-    connection = reach(where)
+    connection = reach(where, idle_exit=idle_exit)
     if connection is None:
         raise SupervisorError("no supervisor could be started; see `ltspec doctor`")
     return connection

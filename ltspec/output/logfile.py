@@ -37,6 +37,10 @@ class LogFile:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
         os.close(self._handle)
 
     @property

@@ -15,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.table import Table
+
     from ltspec.catalogue.listing import Counts
 
 HEAD = ("STATUS", "TASK", "TIME", "SINCE", "DETAIL")
@@ -100,7 +102,7 @@ def _rich_table(rows: Sequence[tuple[str, ...]], head: Sequence[str]) -> None:
     Console(highlight=False, soft_wrap=False).print(rich_table(rows, head))
 
 
-def rich_table(rows: Sequence[tuple[str, ...]], head: Sequence[str] = HEAD) -> object:
+def rich_table(rows: Sequence[tuple[str, ...]], head: Sequence[str] = HEAD) -> Table:
     """A rich table of the rows; every cell is text without markup, made safe."""
     from rich.table import Table
     from rich.text import Text

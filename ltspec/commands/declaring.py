@@ -1,0 +1,186 @@
+"""From spec files to accepted tasks: what `apply`, `plan` and `watch` share.
+
+`plan` is the real thing inside a transaction that is rolled back, so it cannot say anything else
+than what `apply` would do at this moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from functools import partial
+
+from ltspec import clock
+from ltspec.apply.decision import decide
+from ltspec.catalogue import Store, details, enqueue, listing, open_store, queues
+from ltspec.catalogue.enqueue import Change, QueueSettings
+from ltspec.errors import InvalidSpec
+from ltspec.output.recap import Declared, Missing, Placed
+from ltspec.states import Status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from ltspec.config import Config
+    from ltspec.model import TaskSpec
+    from ltspec.paths import Places
+    from ltspec.spec.loading import Loaded
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of every command that takes spec files."""
+    parser.add_argument(
+        "files", metavar="FILE|DIR", nargs="+", help="spec files, directories of them, or - (stdin)"
+    )
+    parser.add_argument(
+        "-e", "--extra-vars", metavar="K=V|@FILE", action="append", default=[],
+        help="a variable, or a YAML or JSON file of variables; may be repeated",
+    )
+    parser.add_argument("--rerun", action="store_true", help="run ended tasks again, whatever")
+    parser.add_argument("--tags", metavar="T,…", default="", help="only tasks with one of these")
+    parser.add_argument("--skip-tags", metavar="T,…", default="", help="no tasks with one of these")
+    parser.add_argument(
+        "--remove-missing", action="store_true",
+        help="take away waiting tasks that are no longer in their file",
+    )
+
+
+def load(args: argparse.Namespace, config: Config) -> Loaded:
+    """The tasks of the files. Prints warnings; raises InvalidSpec with all problems."""
+    from ltspec import spec
+    from ltspec.output.findings import print_problems
+    from ltspec.spec import host
+
+    loaded = spec.load(
+        args.files,
+        config=config,
+        extra_vars=spec.parse_extra_vars(args.extra_vars),
+        for_host=True,
+        tags=_words(args.tags),
+        skip_tags=_words(args.skip_tags),
+    )
+    problems = (*loaded.problems, *(host.check(loaded) if loaded.valid else ()))
+    if any(problem.severity == "error" for problem in problems):
+        raise InvalidSpec("nothing was applied: the specs have problems", problems)
+    if problems:
+        print_problems(problems)
+    return loaded
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def store_settings(store: Store, config: Config) -> list[str]:
+    """Write what the config says of queues and the supervisor; the queues that changed."""
+    if not config.file:
+        return []
+    store.set_setting("max_running", str(config.max_running))
+    for name, value in zip(config.retention._fields, config.retention, strict=True):
+        store.set_setting(f"retention_{name}", "" if value is None else str(value))
+    settings = {n: QueueSettings(q.slots, q.on_reboot) for n, q in config.queues.items()}
+    changed = enqueue.declare_queues(store, config.manager, settings)
+    for name, wanted in config.queues.items():
+        if wanted.paused is not None:
+            queues.set_paused(store, queues.find_queue(store, f"{config.manager}/{name}"),
+                              wanted.paused)
+    return changed
+
+
+def declare(
+    store: Store, loaded: Loaded, config: Config, *, force: bool, remove_missing: bool,
+    explain: bool = False, partial_files: bool = False,
+) -> Declared:
+    """Take the tasks in; call it inside `Store.write`. `explain` fills `placed` (for plan).
+
+    `partial_files`: --tags chose only some tasks, so what is absent is not missing.
+    """
+    now = clock.now()
+    changed = store_settings(store, config)
+    before = _definitions(store, loaded) if explain else {}
+    decision = partial(decide, force=force, now=now.wall)
+    changes = enqueue.enqueue(store, loaded.tasks, decision, now=now, boot_id=clock.boot_id())
+    missing = [] if partial_files else _missing(store, loaded, changes, remove=remove_missing)
+    placed = _placed(store, changes, before) if explain else {}
+    return Declared(loaded, changes, missing, changed, placed)
+
+
+def _missing(
+    store: Store, loaded: Loaded, changes: list[Change], *, remove: bool
+) -> list[Missing]:
+    keep = {change.key for change in changes if change.key is not None}
+    found = []
+    for source in filter(None, loaded.files):
+        for key, queue, task_id, status in enqueue.missing(store, source, keep):
+            removed = remove and status == Status.QUE
+            if removed:
+                enqueue.request(store, key, "remove")
+            reference = f"{queue}/{task_id}" if queue else task_id
+            found.append(Missing(source, key, reference, status, removed))
+    return found
+
+
+def _definitions(store: Store, loaded: Loaded) -> dict[tuple[str, str, str], TaskSpec]:
+    known = {}
+    for spec in loaded.tasks:
+        place = (spec.manager, spec.queue, spec.id)
+        found = details.definition(store, *place)
+        if found is not None:
+            known[place] = found
+    return known
+
+
+def _placed(
+    store: Store, changes: list[Change], before: dict[tuple[str, str, str], TaskSpec]
+) -> dict[int, Placed]:
+    placed = {}
+    for change in changes:
+        if change.key is None:
+            continue
+        task = listing.by_key(store, change.key)
+        spec = change.spec
+        turn = None
+        blocked: tuple[str, ...] = ()
+        if task is not None and task.status is Status.QUE:
+            turn = listing.turn(store, task) if task.queue else None
+            blocked = tuple(
+                need.task.reference for need in details.needs(store, change.key)
+                if need.task.status in (Status.QUE, Status.RUN)
+            )
+        old = before.get((spec.manager, spec.queue, spec.id))
+        placed[change.key] = Placed(old, turn, blocked)
+    return placed
+
+
+class _RolledBack(Exception):
+    """Leaves the transaction of a rehearsal."""
+
+
+def rehearse(
+    where: Places, loaded: Loaded, config: Config, *, force: bool, remove_missing: bool,
+    partial_files: bool,
+) -> Declared:
+    """What `declare` would do now. Nothing is written, no supervisor is started."""
+    with _some_store(where) as store:
+        result: list[Declared] = []
+        with contextlib.suppress(_RolledBack), store.write():
+            result.append(declare(store, loaded, config, force=force, explain=True,
+                                  remove_missing=remove_missing, partial_files=partial_files))
+            raise _RolledBack
+    return result[0]
+
+
+@contextlib.contextmanager
+def _some_store(where: Places) -> Iterator[Store]:
+    """The catalogue, or an empty one in a temporary directory where there is none yet."""
+    if os.path.exists(where.catalogue):
+        with contextlib.closing(open_store(where.catalogue)) as store:
+            yield store
+        return
+    with tempfile.TemporaryDirectory(prefix="ltspec-plan-") as directory:
+        path = os.path.join(directory, "catalogue.db")
+        with contextlib.closing(open_store(path, create=True)) as store:
+            yield store

@@ -1,0 +1,43 @@
+"""`ltspec supervise`: be the supervisor in the foreground, for systemd or another manager."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ltspec.commands import session
+from ltspec.errors import CannotDo
+from ltspec.output import plain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+EXAMPLES = (("ltspec supervise", "until SIGTERM; tasks run on, the next one takes them over"),)
+DESCRIPTION = (
+    "Run the supervisor in the foreground; it does not leave when idle. SIGTERM ends it and\n"
+    "leaves the tasks running, SIGHUP replaces it by the installed version. A unit for systemd is\n"
+    "in docs/operations.md."
+)
+
+
+def add_arguments(_parser: argparse.ArgumentParser) -> None:
+    """This command has no options of its own."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Become the guardian; does not return unless that is impossible."""
+    from ltspec.client import fixed_environment
+    from ltspec.paths import make_private
+
+    where = session.places_from(session.config_of(args))
+    make_private(where.state_dir)
+    argv = [
+        sys.executable, "-I", "-m", "ltspec.supervisor.guardian",
+        "--state-dir", where.state_dir, "--run-dir", where.run_dir,
+    ]
+    plain.flush()
+    try:
+        os.execve(sys.executable, argv, fixed_environment())
+    except OSError as error:
+        raise CannotDo(f"cannot start {sys.executable}: {error.strerror}") from error
