@@ -42,8 +42,8 @@ def _is_text(value: str) -> bool:
 
 def bare_spec(context: Context) -> TaskSpec:
     """The task as the request alone describes it."""
-    from ltspec.report.target import resolve
     from ltspec.spec.identity import definition_hash
+    from ltspec.spec.panel import resolve
 
     request, config = context.request, context.config
     parameters = request.values("params")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ltspec.mgrctl.request import FORMATS, USAGE, BadUsage, Request, parse
 
-REPORTING = "LTSPEC_REPORTING"       # report.target sets it for the mgrctl that it calls
+REPORTING = "LTSPEC_REPORTING"       # report.sender sets it for the mgrctl that it calls
 GENERATION = "LTSPEC_MGRCTL_GENERATION"
 JSON = ("json", "sjson", "bjson")
 CANNOT = 5

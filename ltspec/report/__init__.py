@@ -1,1 +1,1 @@
-"""Reports: which mgrctl is the panel's, how it is called, and the process that sends (DESIGN 8)."""
+"""Reports: how the panel's mgrctl is called, and the process that does it (DESIGN 8)."""

@@ -29,7 +29,7 @@ from ltspec.clock import now
 from ltspec.errors import CatalogueError
 from ltspec.paths import Places
 from ltspec.report import call
-from ltspec.report.target import REPORTING
+from ltspec.spec.panel import REPORTING
 
 TIME_LIMIT = 60.0
 AT_ONCE = 4

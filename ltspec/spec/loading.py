@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from ltspec.model import TaskSpec
-from ltspec.spec import finding_files, schema, warnings
+from ltspec.spec import finding_files, panel, schema, warnings
 from ltspec.spec.checks import Rules, check
 from ltspec.spec.configuration import CONFIG_NAME, configuration_problems
 from ltspec.spec.functions import functions
@@ -17,8 +17,6 @@ from ltspec.spec.reading import Document, Source, decode, parse
 from ltspec.spec.templates import Templates
 from ltspec.spec.turns import Renderer, Surroundings, Turn
 from ltspec.spec.variables import Given, Resolver, Scope
-
-PANEL_MGRCTL = ("/usr/local/mgr5/sbin/mgrctl", "/usr/local/ispmgr/sbin/mgrctl")
 
 
 class Settings(Protocol):
@@ -277,11 +275,8 @@ def _skipped(turn: Turn) -> Skipped:
 
 
 def _mgrctl(settings: Settings, *, for_host: bool) -> str:
-    """The mgrctl that tasks with a manager report through, "" for none (DESIGN 8)."""
-    if settings.mgrctl == "off":
-        return ""
-    if settings.mgrctl != "auto":
-        return settings.mgrctl
-    if not for_host:
-        return ""
-    return next((path for path in PANEL_MGRCTL if os.access(path, os.X_OK)), "")
+    """The mgrctl that tasks with a manager report through, "" for none (DESIGN 8).
+
+    Raises Refused where the setting leads back to our own command.
+    """
+    return panel.resolve(settings.mgrctl) if for_host else ""

@@ -1,6 +1,5 @@
 """docs/longtask.md: its table agrees with the tests, and its examples run as they are printed."""
 
-import os
 import re
 import shutil
 import stat
@@ -120,11 +119,3 @@ def calls(text):
              or '["realname"' in line]
     words = [word for line in lines for word in re.findall(r'"([\w.=-]+)"', line)]
     return [word for word in words if word not in ("elem", "pidfile")]    # `->elem` in PHP
-
-
-def test_link_at_the_panels_place_is_known_as_our_own(host, tmp_path):
-    from ltspec.report.target import resolve
-
-    link = tmp_path / "mgrctl"
-    os.symlink(shutil.which("mgrctl", path=os.path.dirname(sys.executable)) or "", link)
-    assert resolve("auto", (str(link),)) == ""

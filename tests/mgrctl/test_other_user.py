@@ -23,6 +23,7 @@ class Stranger:
         submit(host, TaskSpec(id="a", command=("/bin/cat", str(self.gate)), user="nobody"))
         wait_until(lambda: host.status("a").startswith("RUN "))
         self.pid = int(host.status("a").split()[1])
+        wait_until(lambda: "MGR_LT_PID" in self.environment, what="the task's own environment")
 
     @property
     def environment(self):

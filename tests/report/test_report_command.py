@@ -26,6 +26,7 @@ def ended(store, task, mgrctl, state="pending", queue="q"):
     with store.write():
         key = enqueue.enqueue(store, [spec], lambda _there, _spec: Verdict("created"),
                               now=now(), boot_id=boot_id())[0].key
+        assert key is not None
         lifecycle.end_waiting(store, key, End(Status.ERR, Outcome.EXIT, "exit code 3"), now=now())
         store.execute("UPDATE report SET state = ?, tries = 3, answer = 'ERROR value(elid)',"
                       " next_try = ? WHERE task = ?", (state, now().wall + 3600, key))
@@ -117,7 +118,7 @@ def test_retried_attempts_are_not_reported(host, panel, wait_until):
         retries: {{ limit: 2, delay: 10ms }}
         command: [sh, -c, 'echo x >>{host.root}/runs; exit 4']
         """)
-    host.ltspec("apply", job, "--wait", code=1)
+    host.ltspec("apply", job, "--wait", code=4)
     wait_until(lambda: panel.calls)
     assert (host.root / "runs").read_text() == "x\n" * 3
     assert len(panel.calls) == 1

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from ltspec.errors import Refused
-from ltspec.report import target
+from ltspec.spec import panel as target
 
 
 def own_mgrctl(folder):
