@@ -15,7 +15,7 @@ Fields = list[tuple[str, str]]     # a name may come more than once: one element
 
 # Compiled when first used: most calls write `OK` and need neither.
 _NOT_XML = "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
-_CONTROL = "[\x00-\x1f\x7f]+"
+_CONTROL = "[\x00-\x1f\x7f\x85\u2028\u2029]+"
 _CODES = {"exists": "2", "missed": "3", "value": "4", "limit": "5", "access": "6"}
 _INTERNAL = "1"
 

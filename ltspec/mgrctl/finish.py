@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 from ltspec.catalogue import longtask
-from ltspec.errors import CannotDo, LtspecError
+from ltspec.errors import CannotDo, CatalogueError, LtspecError
 from ltspec.mgrctl.answer import Answer, Done, Wrong
 from ltspec.mgrctl.context import Context
 from ltspec.mgrctl.functions import found
@@ -41,7 +41,12 @@ def finish_task(context: Context) -> Answer:
     said = Finish(ok, "" if ok else _text(request.value("errmsg")))
     if _is_anothers(context.places.state_dir):
         return _through_socket(context, said)
-    return _into_catalogue(context, said)
+    try:
+        return _into_catalogue(context, said)
+    except CatalogueError:
+        if not _is_about_itself(context):
+            raise
+        return _through_socket(context, said)   # the supervisor may be of another version than we
 
 
 def _text(value: str) -> str:
@@ -87,15 +92,24 @@ def _publish(context: Context) -> None:
 
 def _through_socket(context: Context, said: Finish) -> Answer:
     """Tell the supervisor; the elid must be the caller's own PID-file."""
+    if not _is_about_itself(context):
+        return Wrong("access", "elid", "the catalogue is another user's: finish only yourself")
+    message = {
+        "do": "finish", "token": os.environ["LTSPEC_TOKEN"], "elid": os.environ["MGR_LT_PID"],
+        "ok": said.ok, "errmsg": said.errmsg,
+    }
+    answer = _ask(f"{context.places.run_dir}/{FINISH_SOCKET}", _line(message))
+    error = str(answer.get("error", ""))
+    if error.startswith("cannot"):
+        raise CannotDo(error)
+    return Wrong("value", "elid", error) if error else Done()
+
+
+def _is_about_itself(context: Context) -> bool:
+    """True where the caller is a task and means its own PID-file."""
     own = os.environ.get("MGR_LT_PID", "")
     token = os.environ.get("LTSPEC_TOKEN", "")
-    if not own or not token or own not in context.request.readings("elid"):
-        return Wrong("access", "elid", "the catalogue is another user's: finish only yourself")
-    message = {"do": "finish", "token": token, "elid": own, "ok": said.ok, "errmsg": said.errmsg}
-    answer = _ask(f"{context.places.run_dir}/{FINISH_SOCKET}", _line(message))
-    if "error" in answer:
-        return Wrong("value", "elid", str(answer["error"]))
-    return Done()
+    return bool(own and token) and own in context.request.readings("elid")
 
 
 def _line(message: dict[str, Any]) -> bytes:

@@ -149,6 +149,17 @@ def test_pidfile_whose_content_was_changed_is_published_whole(line, wait_until):
     assert line.pidfile("q/two").read_text().splitlines()[1:] == [str(line.root / "gate")]
 
 
+def test_pidfile_replaced_by_somebody_elses_file_wedges_nothing(line, wait_until):
+    theirs = line.root / "theirs"
+    theirs.write_text("not a status\n")
+    if os.geteuid() == 0:
+        os.chown(theirs, 65534, 65534)
+    theirs.chmod(0)
+    theirs.rename(line.pidfile("q/two"))
+    drain(line, wait_until)
+    wait_until(lambda: line.status("q/two") == "OK")
+
+
 def test_run_directory_that_is_gone_is_made_again(line, wait_until):
     shutil.rmtree(line.run_dir)
     drain(line, wait_until)

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -530,3 +531,30 @@ def test_lock_of_a_finished_but_running_task_is_held_on_the_new_file(host, apply
     with open(host.pidfile("a")) as file, pytest.raises(BlockingIOError):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     host.release(gate)
+
+
+def test_finish_of_a_newer_mgrctl_goes_through_the_older_supervisor(host, apply, wait_until):
+    gate = host.fifo()
+    apply(f"{{ id: a, command: [cat, {gate}] }}")
+    wait_until(lambda: host.status("a").startswith("RUN "))
+    pid = int(host.status("a").split()[1])
+    environment = dict(pair.split("=", 1) for pair in Path(
+        f"/proc/{pid}/environ").read_bytes().decode().split("\0") if pair)
+    database = sqlite3.connect(host.state_dir / "catalogue.db")
+    database.execute("PRAGMA user_version=0")
+    database.close()
+    host.mgrctl("longtask.finish", f"elid={host.pidfile('a')}", "status=err", "errmsg=x", code=0,
+                env={name: environment[name] for name in ("LTSPEC_TOKEN", "MGR_LT_PID")})
+    ends(host, wait_until, "a", "ERR x")
+    host.release(gate)
+
+
+def test_c49_sixty_tasks_that_finish_at_once(host, apply, mgrctl):
+    apply(f"""
+        id: "t{{{{ item }}}}"
+        loop: "{{{{ range(60) | list }}}}"
+        script: |
+          {mgrctl} longtask.finish elid=$MGR_LT_PID status=err errmsg="message {{{{ item }}}}"
+        """, "job.yml", "--wait", code=1)
+    for number in range(60):
+        assert host.pidfile(f"t{number}").read_text() == f"ERR message {number}\n"
