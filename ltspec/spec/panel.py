@@ -42,11 +42,13 @@ def is_ours(path: str) -> bool:
     real = os.path.realpath(path)
     if real in {os.path.realpath(os.path.join(folder, "mgrctl")) for folder in _own_folders()}:
         return os.path.exists(real)
+    if not os.path.isfile(real):
+        return False  # not there yet; and reading a FIFO would block
     try:
         with open(real, "rb") as file:
             head = file.read(_LOOK)
     except OSError:
-        return False  # not there, or not readable: then nothing says that it is ours
+        return False  # not readable: then nothing says that it is ours
     return _OURS in head or _names_ours(head)
 
 

@@ -54,10 +54,14 @@ def test_c22_pidfiles_removed_by_hand_wedge_no_queue_and_are_published_again(lin
         wait_until(lambda name=name: line.status(f"q/{name}") == "OK", what=name)
 
 
-def test_c22_removed_pidfile_of_a_waiting_task_comes_back(line, wait_until):
+def test_c22_removed_pidfiles_come_back_at_once(line, wait_until):
+    remove_all(line.run_dir)
+    wait_until(lambda: line.status("q/one").startswith("RUN "))
+    wait_until(lambda: line.status("q/two") == line.status("q/three") == "QUE")
+    locked = subprocess.run(["flock", "-n", line.pidfile("q/one"), "true"], check=False)
+    assert locked.returncode == 1
     os.unlink(line.pidfile("q/two"))
-    line.release(line.root / "gate")
-    running(line, wait_until, "two")
+    wait_until(lambda: line.status("q/two") == "QUE")
 
 
 def test_c22_hundreds_pile_up_and_an_administrator_kills_and_removes(host, submit, wait_until):

@@ -71,3 +71,8 @@ def test_script_that_calls_our_own_command_is_refused(tmp_path):
 def test_relative_path_is_refused():
     with pytest.raises(Refused, match="absolute"):
         target.resolve("sbin/mgrctl")
+
+
+def test_fifo_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    assert target.resolve(f"{tmp_path}/fifo") == f"{tmp_path}/fifo"
