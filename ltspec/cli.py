@@ -48,7 +48,7 @@ def _dispatch(words: list[str]) -> int:
     args = parser.parse_args(rest)
     if command_line is not None:
         args.command_line = [*args.command_line, *(["--"] * bool(args.command_line)), *command_line]
-    args.config = args.config or config
+    args.config = getattr(args, "config", None) or config
     return int(module.run(args))
 
 

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
                 store, loaded, config, force=args.rerun, remove_missing=args.remove_missing,
                 explain=args.diff, partial_files=chosen,
             )
-        connection.sync()
+        session.tell(where, connection)
     _tell(args, declared)
     code = 1 if declared.refused else 0
     if not args.wait:

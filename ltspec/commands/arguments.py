@@ -26,7 +26,10 @@ class Parser(argparse.ArgumentParser):
         options.setdefault("allow_abbrev", False)
         super().__init__(**options)
         if options.get("add_help", True):
-            self.add_argument("--config", metavar="FILE", help="the configuration to use")
+            self.add_argument(
+                "--config", metavar="FILE", default=argparse.SUPPRESS,
+                help="the configuration to use",
+            )
 
     def error(self, message: str) -> NoReturn:
         """A wrong command line; the caller's handler prints it."""

@@ -26,4 +26,4 @@ def asking(args: argparse.Namespace) -> Iterator[tuple[Places, Store]]:
     with session.connect(where) as connection, contextlib.closing(session.writer(where)) as store:
         with store.write(durable=True):
             yield where, store
-        connection.sync()
+        session.tell(where, connection)

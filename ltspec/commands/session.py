@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 _IDLE_EXIT = 10.0
+_TRIES = 3
 
 
 def config_of(args: argparse.Namespace) -> Config:
@@ -83,6 +84,23 @@ def connect(where: Places, *, idle_exit: float = _IDLE_EXIT) -> Connection:
     return connection
 
 
+def tell(where: Places, connection: Connection) -> None:
+    """Let the supervisor follow up what was committed. One that dies meanwhile is replaced: the
+    wish stands in the catalogue, so it is only told again.
+    """
+    from ltspec.client import ConnectionLost
+
+    for _ in range(_TRIES):
+        try:
+            connection.sync()
+        except ConnectionLost:
+            connection.close()
+            connection = connect(where)
+        else:
+            return
+    connection.sync()
+
+
 def nothing_yet(where: Places) -> str:
     """Whose catalogue it is that holds nothing."""
     return (
@@ -118,7 +136,8 @@ def tell_if_nobody_works(where: Places, store: Store) -> None:
 def tell_if_mortal(connection: Connection) -> None:
     """Say it where the tasks die together with the caller's job or container (DESIGN 5)."""
     if connection.hello.get("survives") is False:
+        what = connection.hello.get("dies_with") or "this session"
         plain.note(
-            "the supervisor could not be put outside of this session: its tasks end with it\n"
-            "run `ltspec supervise` as a service to keep them; see docs/operations.md"
+            f"the tasks end together with {what}: the supervisor could not be put outside of it"
+            " (docs/operations.md)"
         )

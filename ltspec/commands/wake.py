@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
             plain.line(session.nothing_yet(where).split("\n")[0])
         return 0
     with session.connect(where, idle_exit=config.idle_exit) as connection:
-        connection.sync()
+        session.tell(where, connection)
         hello = connection.hello
         session.tell_if_mortal(connection)
     if args.json:
