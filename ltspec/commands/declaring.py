@@ -184,3 +184,19 @@ def _some_store(where: Places) -> Iterator[Store]:
         path = os.path.join(directory, "catalogue.db")
         with contextlib.closing(open_store(path, create=True)) as store:
             yield store
+
+
+def remove_of_file(where: Places, source: str) -> list[str]:
+    """Take away the waiting tasks of a file that is gone; their references."""
+    from ltspec.commands import session
+
+    if not os.path.exists(where.catalogue):
+        return []
+    taken = []
+    with session.connect(where) as connection, contextlib.closing(session.writer(where)) as store:
+        with store.write(durable=True):
+            for key, queue, task_id, status in enqueue.missing(store, source, set()):
+                if status == Status.QUE and enqueue.request(store, key, "remove"):
+                    taken.append(f"{queue}/{task_id}" if queue else task_id)
+        session.tell(where, connection)
+    return taken
