@@ -100,3 +100,15 @@ start here:
   ltspec list                  see what runs, waits, and has ended
 
 exit codes: 0 done; 1 the answer is no; 2 usage; 3 a bug; 5 could not do it; 130 interrupted"""
+
+
+def whole_parser() -> "Parser":
+    """All commands in one parser, for the completion of shells."""
+    from ltspec.commands.arguments import Parser
+
+    whole = Parser(prog="ltspec")
+    whole.add_argument("--version", action="store_true", help="print the version")
+    parts = whole.add_subparsers(dest="command")
+    for name, summary in COMMANDS.items():
+        load(name).add_arguments(parts.add_parser(name, help=summary))
+    return whole
