@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "files", metavar="FILE|DIR", nargs="+", help="spec files, directories of them, or - (stdin)"
     )
     parser.add_argument(
-        "-e", "--extra-vars", metavar="K=V|@FILE", action="append", default=[],
+        "-e", "--extra-var", dest="extra_vars", metavar="K=V|@FILE", action="append", default=[],
         help="a variable, or a YAML or JSON file of variables; may be repeated",
     )
     parser.add_argument("--rerun", action="store_true", help="run ended tasks again, whatever")

@@ -43,7 +43,8 @@ _UNSETTLED_MS = 300         # while a file is being written
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Fill the parser of this command."""
     parser.add_argument("directories", metavar="DIR", nargs="+", help="directories to watch")
-    parser.add_argument("-e", "--extra-vars", metavar="K=V|@FILE", action="append", default=[],
+    parser.add_argument("-e", "--extra-var", dest="extra_vars", metavar="K=V|@FILE",
+                        action="append", default=[],
                         help="a variable, or a file of variables; may be repeated")
     parser.add_argument("--remove-missing", action="store_true",
                         help="take away waiting tasks whose declaration is gone")

@@ -13,7 +13,7 @@ import traceback
 from ltspec import __version__
 from ltspec.errors import LtspecError
 
-_HIDE_AFTER = ("-e", "--extra-vars", "--env")
+_HIDE_AFTER = ("-e", "--extra-var", "--env")
 
 
 def write_report(error: BaseException, words: list[str]) -> str:

@@ -59,6 +59,9 @@ class LogFile:
     def seek_last(self, lines: int) -> None:
         """Let `read` begin at the last `lines` lines."""
         position = end = self.size
+        if lines == 0:
+            self.offset = end
+            return
         found = 0
         while position > 0:
             start = max(0, position - _BLOCK)
@@ -72,7 +75,7 @@ class LogFile:
                     self.offset = start + at + 1
                     return
             position = start
-        self.offset = end if lines == 0 else 0
+        self.offset = 0
 
 
 def last_lines(path: str, lines: int, *, width: int = 2000) -> list[str]:
