@@ -107,8 +107,15 @@ def join(parts: Iterable[Any], separator: str = "") -> str:
 def join_filter(value: Iterable[Any], d: str = "", attribute: str | None = None) -> str:
     """`| join(',')`, also of one attribute of each."""
     if attribute is not None:
-        value = [one[attribute] if isinstance(one, dict) else "" for one in value]
+        value = _attributes(value, attribute)
     return join(value, _text(d, "join"))
+
+
+def _attributes(values: Iterable[Any], name: str) -> list[Any]:
+    try:
+        return [one[name] for one in values]
+    except (KeyError, TypeError):
+        raise TemplateError("LT302", f"an element has no key `{name}`", "", name) from None
 
 
 def replace(value: Any, old: Any, new: Any, count: int | None = None) -> str:
@@ -154,7 +161,7 @@ def rounded(value: float, precision: int = 0) -> float:
 
 def total(value: Iterable[Any], attribute: str | None = None) -> float:
     """The sum of numbers."""
-    numbers: list[Any] = list(value) if attribute is None else [one[attribute] for one in value]
+    numbers = list(value if attribute is None else _attributes(value, attribute))
     for number in numbers:
         if not isinstance(number, (int, float)):
             raise TemplateError("LT303", "`sum` takes numbers", "", "sum")

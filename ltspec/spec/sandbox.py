@@ -45,6 +45,7 @@ _METHODS = frozenset([
     "removeprefix", "removesuffix", "replace", "rfind", "rpartition", "rsplit", "rstrip", "split",
     "splitlines", "startswith", "strip", "swapcase", "title", "upper",
 ])
+_OURS = ("ltspec.spec.functions", "ltspec.spec.sandbox")      # whose functions may be called
 _OTHER_METHODS = frozenset(["count", "get", "index", "items", "keys", "values"])
 
 
@@ -77,6 +78,13 @@ class _Missing(StrictUndefined):
         raise self.explain()
 
 
+def _printed(value: Any) -> str:
+    """A value as a part of a text."""
+    if isinstance(value, _Missing):
+        raise value.explain()
+    return printed(value)
+
+
 class _Generator(CodeGenerator):
     """Jinja2's code generator, with `~` going through a function that knows limits."""
 
@@ -97,7 +105,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def __init__(self) -> None:
         super().__init__(
             undefined=_Missing,
-            finalize=printed,
+            finalize=_printed,
             autoescape=False,
             keep_trailing_newline=True,
             trim_blocks=True,
@@ -124,6 +132,13 @@ class Sandbox(ImmutableSandboxedEnvironment):
         filters.check_operation(operator, left, right)
         return super().call_binop(context, operator, left, right)
 
+    def wrap_str_format(self, value: Any) -> Any:
+        """str.format reaches attributes and pads without bound: it is refused where it is named."""
+        if getattr(value, "__name__", "") in ("format", "format_map") and callable(value):
+            raise TemplateError("LT304", "`format` is not allowed in a template",
+                                "write the expression into the text: {{ … }}", "format")
+        return None
+
     def call(self, context: Any, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
         owner, name = getattr(obj, "__self__", None), getattr(obj, "__name__", "")
         if isinstance(owner, str):
@@ -133,7 +148,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             if name in ("join", "replace"):
                 return getattr(filters, name)(*((args[0], owner) if name == "join"
                                                 else (owner, *args)))
-        elif owner is not None and owner is not self and name not in _OTHER_METHODS:
+        elif name not in _OTHER_METHODS if owner is not None else obj.__module__ not in _OURS:
             raise TemplateError("LT304", f"`{name}` is not allowed in a template", "", name)
         return super().call(context, obj, *args, **kwargs)
 
