@@ -8,10 +8,10 @@ guardian with the lock's descriptor, and lets go; the guardian lets go once it l
 commands at once therefore start one supervisor, and nobody polls.
 """
 
+import _socket  # the C module: `socket` itself is a tenth of the start of a command
 import fcntl
 import json
 import os
-import socket
 import sys
 from typing import Any
 
@@ -30,7 +30,7 @@ class ConnectionLost(SupervisorError):
 class Connection:
     """One connection. `hello` is what the supervisor said of itself: version, pid, survives."""
 
-    def __init__(self, sock: socket.socket, hello: dict[str, Any], rest: bytes) -> None:
+    def __init__(self, sock: _socket.socket, hello: dict[str, Any], rest: bytes) -> None:
         self._socket = sock
         self._buffer = rest
         self.hello = hello
@@ -140,7 +140,7 @@ def _dial(places: Places) -> Connection | None:
         return None
     except OSError as error:
         raise CannotDo(f"cannot use {places.state_dir}: {error.strerror}") from error
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
         sock.settimeout(HELLO_SECONDS)
         sock.connect(f"/proc/self/fd/{directory}/{os.path.basename(places.socket)}")
@@ -162,7 +162,7 @@ def _dial(places: Places) -> Connection | None:
     return Connection(sock, hello, rest)
 
 
-def _hello(sock: socket.socket) -> tuple[dict[str, Any], bytes]:
+def _hello(sock: _socket.socket) -> tuple[dict[str, Any], bytes]:
     data = b""
     while b"\n" not in data:
         chunk = sock.recv(65536)

@@ -3,10 +3,14 @@
 A promise: the catalogue keeps it, so a change of the recipe needs a new version in front.
 """
 
-import hashlib
 import json
 
 from ltspec.model import TaskSpec
+
+try:      # the C module alone: hashlib loads OpenSSL, which is a tenth of the start of `ltspec run`
+    from _sha2 import sha256  # type: ignore[import-not-found]  # Python 3.12 and later
+except ImportError:
+    from _sha256 import sha256  # type: ignore[import-not-found]  # Python 3.11
 
 VERSION = "1"
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
@@ -23,7 +27,7 @@ def definition_hash(spec: TaskSpec) -> str:
         spec.command, spec.script, spec.parameters, spec.env, stdin,
         below(spec.cwd, spec.base_dir), spec.user, spec.group, spec.umask, spec.limits, spec.nice,
     )
-    return f"{VERSION}:{hashlib.sha256(_encode(seen).encode()).hexdigest()[:32]}"
+    return f"{VERSION}:{sha256(_encode(seen).encode()).hexdigest()[:32]}"
 
 
 def below(path: str, base: str) -> str:
