@@ -4,16 +4,38 @@ Only turns words into a namespace: an error becomes UsageError, help goes out th
 """
 
 import argparse
+import os
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NoReturn
 
 from ltspec.errors import UsageError
 from ltspec.output import plain
 
+# Its messages are in English: a look for translations would cost each start files and `locale`.
+argparse._ = str  # type: ignore[attr-defined]  # its own name for gettext
+
 Examples = Sequence[tuple[str, str]]
 
 _UNITS = {"ms": 0.001, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """argparse makes one for every argument, and asks shutil (a fifth of a start) for the width."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_width())
+
+
+@cache
+def _width() -> int:
+    if os.environ.get("COLUMNS", "").isdigit():
+        return max(20, int(os.environ["COLUMNS"]) - 2)
+    try:
+        return max(20, os.get_terminal_size().columns - 2)
+    except (OSError, ValueError):
+        return 78
 
 
 class Parser(argparse.ArgumentParser):
@@ -22,7 +44,7 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *, examples: Examples = (), **options: Any) -> None:
         self.examples = tuple(examples)
         options.setdefault("epilog", _examples_text(examples))
-        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        options.setdefault("formatter_class", _Formatter)
         options.setdefault("allow_abbrev", False)
         super().__init__(**options)
         if options.get("add_help", True):

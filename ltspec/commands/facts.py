@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ltspec.catalogue import details, listing, queues
+from ltspec.commands import session
 from ltspec.output import logfile, progress
 from ltspec.output.taskpage import Facts
 
@@ -44,12 +45,4 @@ def gather(store: Store, where: Places, task: Task, *, lines: int) -> Facts:
 
 def _supervisor_runs(where: Places, task: Task) -> bool:
     """Asked only where it matters: for a task that waits or runs."""
-    if task.status.is_final:
-        return True
-    from ltspec.client import connect
-
-    connection = connect(where, start=False)
-    if connection is None:
-        return False
-    connection.close()
-    return True
+    return task.status.is_final or session.supervisor_runs(where)

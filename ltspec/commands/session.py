@@ -122,15 +122,31 @@ def user_name() -> str:
 def tell_if_nobody_works(where: Places, store: Store) -> None:
     """Say it where something waits or runs and no supervisor is there."""
     from ltspec.catalogue.listing import work_waits
-    from ltspec.client import connect as reach
 
-    if not work_waits(store):
-        return
-    connection = reach(where, start=False)
-    if connection is None:
+    if work_waits(store) and not supervisor_runs(where):
         plain.note("there is work and no supervisor runs; `ltspec wake` starts it")
-    else:
-        connection.close()
+
+
+def supervisor_runs(where: Places) -> bool:
+    """True where somebody listens; starts nobody and asks nothing.
+
+    It needs no more than a socket of the C module: `socket` and `json` are a tenth of a start.
+    """
+    import _socket
+
+    try:
+        directory = os.open(where.state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    probe = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        probe.connect(f"/proc/self/fd/{directory}/{os.path.basename(where.socket)}")
+    except OSError:
+        return False
+    finally:
+        probe.close()
+        os.close(directory)
+    return True
 
 
 def tell_if_mortal(connection: Connection) -> None:
