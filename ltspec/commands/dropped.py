@@ -24,11 +24,10 @@ State = tuple[int, int, int]      # inode, size, time of the last change
 
 
 class Files:
-    """`unsettled`: a file is being written, so look again soon."""
+    """What was seen at the last look."""
 
     def __init__(self, directories: Sequence[str]) -> None:
         self.directories = directories
-        self.unsettled = False
         self._seen: dict[str, State] = {}
 
     def look(self, *, everything: bool = False) -> tuple[list[str], list[str]]:
@@ -37,14 +36,12 @@ class Files:
         gone = sorted(self._seen.keys() - found.keys())
         for path in gone:
             del self._seen[path]
-        self.unsettled = False
         due = []
         for path, state in sorted(found.items()):
             if self._seen.get(path) == state:
                 continue
             if not everything and being_written(path, state[2]):
-                self.unsettled = True
-                continue
+                continue      # the next look will see it
             self._seen[path] = state
             due.append(path)
         return due, gone

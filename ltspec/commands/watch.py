@@ -36,8 +36,7 @@ DESCRIPTION = (
     "service with the unit in docs/operations.md."
 )
 _GATHER_MS = 100            # events within this time are one
-_LOOK_MS = 5000             # a look without an event: for what inotify cannot tell
-_UNSETTLED_MS = 300         # while a file is being written
+_LOOK_MS = 1000             # a look without an event: files being closed, a lost or early event
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     if args.once:
         return 1 if watcher.held else 0
     log(f"watching {', '.join(map(plain.safe, args.directories))}")
-    for _ in _events(args.directories, watcher.files):
+    for _ in _events(args.directories):
         watcher.look()
     return 0
 
@@ -156,23 +155,22 @@ class Watcher:
         log(f"{shown}: gone; " + (f"taken away: {names}" if names else "nothing of it waited"))
 
 
-def _events(directories: Sequence[str], files: Files) -> Iterator[None]:
+def _events(directories: Sequence[str]) -> Iterator[None]:
     """One turn after each burst of events, and now and then without one."""
     import watchfiles
 
     while True:
         there = [directory for directory in directories if os.path.isdir(directory)]
-        inodes, unsettled = _inodes(directories), files.unsettled
+        inodes = _inodes(directories)
         # Where all are gone, the nearest directory above tells when one comes back.
         watched = there or [_nearest(directories[0])]
         try:
             for _ in watchfiles.watch(
                 *watched, watch_filter=None, step=_GATHER_MS, recursive=bool(there),
-                rust_timeout=_UNSETTLED_MS if unsettled else _LOOK_MS, yield_on_timeout=True,
-                ignore_permission_denied=True,
+                rust_timeout=_LOOK_MS, yield_on_timeout=True, ignore_permission_denied=True,
             ):
                 yield
-                if _inodes(directories) != inodes or files.unsettled != unsettled:
+                if _inodes(directories) != inodes:
                     break
         except FileNotFoundError:
             yield      # it went away before it was watched
