@@ -61,8 +61,6 @@ def _secrets(value: Mapping[str, Any], base: str) -> Fields:
             entry["file"] = os.path.join(base, secret["file"])
         else:
             entry["command"] = _words(secret["command"])
-        if secret.get("descriptor"):
-            entry["descriptor"] = True
         result[name] = entry
     return {"secrets": result}
 

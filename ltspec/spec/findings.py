@@ -283,7 +283,8 @@ def _alternatives(error: Any, root: str, base: Path) -> Iterator[Finding]:
     """Of several forms the one that was meant: the one whose type fits."""
     path: Path = (*base, *error.absolute_path)
     if error.validator == "oneOf":
-        if error.instance.keys() <= error.schema["properties"].keys():
+        value = error.instance
+        if isinstance(value, dict) and value.keys() <= error.schema["properties"].keys():
             yield _exactly_one(error, path)
         return
     branches: dict[int, list[Any]] = {}

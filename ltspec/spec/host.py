@@ -101,10 +101,11 @@ class _Checker:
                     yield _Finding("LT604", "limits",
                                    f"{name} {value} is above the hard limit of this user, {hard}")
             else:
+                # Refused, never silently not kept: the supervisor makes no cgroups of its own yet.
                 reason = no_cgroup("memory" if name == "memory" else "pids")
-                if reason:
-                    yield _Finding("LT604", "limits", f"{name} cannot be kept here: {reason}",
-                                   "leave it out, or let systemd delegate a cgroup (Delegate=yes)")
+                reason = reason or "this ltspec puts no task into a cgroup of its own"
+                yield _Finding("LT604", "limits", f"{name} cannot be kept here: {reason}",
+                               "leave it out, or bound the service that ltspec runs in")
 
     def _program(self, name: str, path: str, base: str, field: str) -> tuple[_Finding, ...]:
         if "/" in name:

@@ -1,0 +1,152 @@
+"""The reports for machines keep to their formats, whatever stands in a message.
+
+The structure of SARIF 2.1.0 and of JUnit's schema (junit-10.xsd) is checked by hand here: required
+properties, the words that are allowed, the nesting and attributes.
+"""
+
+import json
+import os
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from ltspec.output import findings
+from ltspec.output.findings import Report, github
+from ltspec.spec.problems import Problem
+
+NASTY = 'a: b, 100%\nnext\r"<&>\' ]]> \x07 \x1b[31m \u2028 日本 ::error::'
+PROBLEMS = (
+    Problem("LT201", NASTY, "jobs/a b,:%.yml", 3, 5, 'tasks[0]["x y"]', "hint: %"),
+    Problem("LT503", "unused", "jobs/a b,:%.yml", 4, 1, "vars.x", severity="warning"),
+    Problem("LT503", "unused", "jobs/a b,:%.yml", 9, 1, "vars.x", severity="warning"),
+    Problem("LT310", "no place", ""),
+    Problem("LT101", "no line", "jobs/missing.yml"),
+)
+REPORT = Report(PROBLEMS, ("jobs/a b,:%.yml", "jobs/fine.yml"), 3)
+
+
+def test_sarif_has_what_version_2_1_0_requires():
+    log = json.loads(findings.rendered(REPORT, "sarif"))
+    assert log["version"] == "2.1.0"
+    (run,) = log["runs"]
+    driver = run["tool"]["driver"]
+    assert driver["name"] == "ltspec"
+    assert run["columnKind"] in ("utf16CodeUnits", "unicodeCodePoints")
+    rules = [rule["id"] for rule in driver["rules"]]
+    assert len(set(rules)) == len(rules)
+    for rule in driver["rules"]:
+        assert set(rule) <= {"id", "name", "shortDescription", "fullDescription",
+                             "defaultConfiguration"}
+        assert rule["shortDescription"]["text"]
+        assert rule["defaultConfiguration"]["level"] in ("none", "note", "warning", "error")
+
+
+def test_sarif_results_refer_to_rules_and_places():
+    (run,) = json.loads(findings.rendered(REPORT, "sarif"))["runs"]
+    rules = run["tool"]["driver"]["rules"]
+    assert len(run["results"]) == len(PROBLEMS)
+    for result, problem in zip(run["results"], PROBLEMS, strict=True):
+        assert set(result) <= {"ruleId", "ruleIndex", "level", "message", "locations"}
+        assert rules[result["ruleIndex"]]["id"] == result["ruleId"] == problem.code
+        assert result["level"] == problem.severity
+        assert problem.message in result["message"]["text"]
+        for location in result.get("locations", ()):
+            physical = location["physicalLocation"]
+            assert not set(physical["artifactLocation"]["uri"]) & set(' ,:"<>')
+            region = physical.get("region", {"startLine": 1, "startColumn": 1})
+            assert region["startLine"] >= 1
+            assert region["startColumn"] >= 1
+
+
+def test_junit_is_well_formed_and_nested_as_its_schema_says():
+    root = ET.fromstring(findings.rendered(REPORT, "junit"))  # noqa: S314 - our own output
+    assert root.tag == "testsuites"
+    assert set(root.attrib) <= {"name", "time", "tests", "failures", "disabled", "errors"}
+    (suite,) = root
+    assert suite.tag == "testsuite"
+    assert {"name", "tests"} <= set(suite.attrib) <= {
+        "name", "tests", "failures", "errors", "time", "disabled", "skipped", "timestamp",
+        "hostname", "id", "package"}
+    assert int(suite.attrib["tests"]) == len(suite)
+    for case in suite:
+        assert case.tag == "testcase"
+        assert {"name", "classname"} <= set(case.attrib)
+        for child in case:
+            assert child.tag in ("skipped", "error", "failure", "system-out", "system-err")
+            assert child.tag != "failure" or set(child.attrib) == {"message", "type"}
+
+
+def test_junit_counts_a_file_with_errors_as_failed_and_one_with_warnings_not():
+    report = Report((PROBLEMS[1],), ("jobs/a b,:%.yml", "jobs/fine.yml"), 1)
+    root = ET.fromstring(findings.rendered(report, "junit"))  # noqa: S314 - our own output
+    assert (root.attrib["tests"], root.attrib["failures"]) == ("2", "0")
+    strict = ET.fromstring(findings.rendered(report._replace(strict=True), "junit"))  # noqa: S314
+    assert strict.attrib["failures"] == "1"
+
+
+def test_github_annotations_are_escaped_as_the_runner_expects():
+    lines = findings.rendered(REPORT, "github").split("\n")
+    assert len(lines) == len(PROBLEMS)
+    assert lines[0].startswith(
+        "::error title=ltspec LT201,file=jobs/a b%2C%3A%25.yml,line=3,col=5::a: b, 100%25%0Anext%0D")
+    assert lines[3] == "::error title=ltspec LT310::no place"
+    assert lines[1].startswith("::warning ")
+
+
+@pytest.mark.parametrize("text", ["%", "\r\n", "a%0Ab", "::", ",:%"])
+def test_github_escaping_is_undone_by_what_the_runner_does(text):
+    def unescape(value):
+        for code, char in (("%3A", ":"), ("%2C", ","), ("%0D", "\r"), ("%0A", "\n"), ("%25", "%")):
+            value = value.replace(code, char)
+        return value
+
+    assert unescape(github.property_(text)) == text
+    assert not set(github.property_(text)) & set("\r\n:,")
+
+
+def test_gitlab_issues_have_what_a_code_quality_report_requires():
+    issues = json.loads(findings.rendered(REPORT, "gitlab"))
+    assert len({issue["fingerprint"] for issue in issues}) == len(PROBLEMS)
+    for issue in issues:
+        assert set(issue) == {"description", "check_name", "fingerprint", "severity", "location"}
+        assert issue["severity"] in ("info", "minor", "major", "critical", "blocker")
+        assert issue["location"]["lines"]["begin"] >= 1
+        assert issue["location"]["path"]
+
+
+def test_gitlab_fingerprints_stay_when_lines_move():
+    moved = tuple(problem._replace(line=problem.line + 7) for problem in PROBLEMS)
+    def prints(report):
+        return [one["fingerprint"] for one in json.loads(findings.rendered(report, "gitlab"))]
+    assert prints(REPORT) == prints(REPORT._replace(problems=moved))
+
+
+def test_json_has_every_key():
+    document = json.loads(findings.rendered(REPORT, "json"))
+    assert (document["valid"], document["errors"], document["warnings"]) == (False, 3, 2)
+    assert document["problems"][0] == {
+        "code": "LT201", "severity": "error", "file": "jobs/a b,:%.yml", "line": 3, "column": 5,
+        "path": 'tasks[0]["x y"]', "message": NASTY, "hint": "hint: %"}
+
+
+def test_text_shows_nothing_raw_to_a_terminal():
+    text = findings.rendered(REPORT, "text")
+    assert "\x1b" not in text
+    assert "\x07" not in text
+    assert text.split("\n")[-1] == "2 files, 3 tasks: 3 errors, 2 warnings"
+
+
+def test_the_caret_stands_under_the_place_also_after_wide_characters():
+    from ltspec.output.findings import text
+
+    problem = Problem("LT302", "m", "f", 1, 4, source_line="日本 x")
+    assert text.lines_of([problem], source=True)[1:] == ["    日本 x", "         ^"]
+
+
+@pytest.mark.parametrize(("environment", "form"), [
+    ({}, "text"), ({"GITHUB_ACTIONS": "true"}, "github"), ({"GITLAB_CI": "true"}, "gitlab"),
+    ({"CI": "true"}, "text"),
+])
+def test_the_format_is_that_of_the_ci_system(environment, form):
+    assert findings.chosen(environment) == form
+    assert os.environ.get("GITHUB_ACTIONS") is None
