@@ -329,9 +329,16 @@ def _exactly_one(error: Any, path: Path) -> Finding:
                    "give one of them" if few else "keep one of them")
 
 
+def _referred(root: str, reference: str) -> tuple[str, Any]:
+    """What a `$ref` names. Definitions are all in job.schema.json: what stands in a part of it that
+    the config refers to is meant there.
+    """
+    return schemas.resolve("job" if reference.startswith("#/$defs/") else root, reference)
+
+
 def _types(root: str, schema: dict[str, Any]) -> list[str]:
     if "$ref" in schema:
-        name, target = schemas.resolve(root, schema["$ref"])
+        name, target = _referred(root, schema["$ref"])
         return _types(name, target)
     if "anyOf" in schema:
         templates = {"$ref": schemas.TEMPLATE_REF}
@@ -343,7 +350,7 @@ def _types(root: str, schema: dict[str, Any]) -> list[str]:
 
 def _title(root: str, schema: dict[str, Any]) -> str:
     if "title" not in schema and "$ref" in schema:
-        name, target = schemas.resolve(root, schema["$ref"])
+        name, target = _referred(root, schema["$ref"])
         return _title(name, target)
     return str(schema.get("title", ""))
 

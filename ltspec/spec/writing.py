@@ -98,7 +98,8 @@ def as_yaml(tasks: Iterable[TaskSpec]) -> str:
     texts = []
     for manager, group in by_manager.items():
         head = {"ltspec": 1}
-        document = {**head, **({"manager": manager} if group[0].mgrctl else {}),
+        named = group[0].mgrctl or manager != TaskSpec("").manager
+        document = {**head, **({"manager": manager} if named else {}),
                     "tasks": [as_spec(task) for task in group]}
         text = json.dumps(document, indent=2, ensure_ascii=False)
         texts.append(_UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
