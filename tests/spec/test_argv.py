@@ -1,4 +1,5 @@
 """command, script and parameters: one element of the spec is one element of argv."""
+# ruff: noqa: E501 - the tables of cases are read row by row
 
 import pytest
 

@@ -1,6 +1,7 @@
-"""The configuration: where it is looked for, whose it may be, and its problems with their places."""
+"""The configuration: where it is looked for, whose it may be, its problems with their places."""
 
 import os
+from typing import Any
 
 import pytest
 
@@ -80,5 +81,6 @@ def test_a_file_of_another_user_is_refused(tmp_path):
 def test_a_wrong_configuration_has_its_problems_with_places(tmp_path, text, code, place):
     with pytest.raises(InvalidSpec) as caught:
         config.load(write(tmp_path / "c.yml", text))
+    problem: Any
     (problem,) = caught.value.problems
     assert (problem.code, (problem.line, problem.column)) == (code, place)

@@ -1,4 +1,5 @@
 """From bytes to values: places, limits, and what is refused."""
+# ruff: noqa: E501 - the tables of cases are read row by row
 
 import time
 

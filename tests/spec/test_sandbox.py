@@ -4,6 +4,7 @@ Sources: CVE-2016-10745 and CVE-2019-10906 (str.format, format_map), CVE-2024-56
 reference to format), CVE-2024-56201 (file names), CVE-2025-27516 (|attr), and the usual payloads of
 server-side template injection.
 """
+# ruff: noqa: E501 - the tables of cases are read row by row
 
 import time
 

@@ -1,4 +1,5 @@
 """Plain scalars are YAML 1.2's; numbers keep their text; durations, sizes and instants."""
+# ruff: noqa: E501 - the tables of cases are read row by row
 
 import pytest
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -67,7 +68,7 @@ def test_the_fast_check_and_jsonschema_agree_on_configurations(value):
 def test_the_published_schema_is_valid_and_describes_every_key(name):
     text = schema.standalone(name)
     Draft202012Validator.check_schema(json.loads(text))
-    waiting = [schema.published(name)]
+    waiting: list[Any] = [schema.published(name)]
     while waiting:
         part = waiting.pop()
         if isinstance(part, list):

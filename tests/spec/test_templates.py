@@ -1,4 +1,5 @@
 """Templates: names without Jinja2 behave as with it; filters, functions, limits of a value."""
+# ruff: noqa: E501 - the tables of cases are read row by row
 
 import subprocess
 import sys
