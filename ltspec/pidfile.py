@@ -11,7 +11,7 @@ import fcntl
 import os
 import struct
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 _PID_BLANKS = 11  # a blank and at most ten digits
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -22,7 +22,7 @@ MARKER = ".ltspec"
 FINISH_SOCKET = ".finish.sock"   # no name begins with a dot, and `rm -rf RUN/*` leaves it
 
 
-class NameTaken(Exception):  # noqa: N818 - a fact about the name, not an error of the program
+class NameTaken(Exception):
     """A file that ltspec did not make stands where the PID-file would go."""
 
 
@@ -60,6 +60,8 @@ class RunDirectory:
         self.path = path
         self.shared = shared
         self._open: OrderedDict[tuple[str, str], int] = OrderedDict()
+        # Called with (manager, queue, descriptor) for each directory that comes into use.
+        self.opened: Callable[[str, str, int], None] | None = None
 
     def publish(
         self,
@@ -77,26 +79,53 @@ class RunDirectory:
 
         Raises NameTaken (only with `first` in a shared directory), OSError.
         """
-        temporary = f".{name}.new"
-        directory, file = self._create(manager, queue, temporary)
+        file = self.stage(manager, queue, name, data, owner=owner, locked=locked)
+        try:
+            self.place(manager, queue, name, first=first)
+        except BaseException:
+            self.unstage(manager, queue, name, file)
+            raise
+        if locked:
+            return file
+        os.close(file)
+        return None
+
+    def stage(
+        self,
+        manager: str,
+        queue: str,
+        name: str,
+        data: bytes,
+        *,
+        owner: tuple[int, int] | None = None,
+        locked: bool = False,
+    ) -> int:
+        """Write the new inode under its temporary name; `place` or `unstage` it afterwards."""
+        directory, file = self._create(manager, queue, f".{name}.new")
         try:
             os.write(file, data)
             if owner is not None:
                 os.fchown(file, *owner)
             if locked:
                 take_lock(file)
-            if first and self.shared:
-                self._link(directory, temporary, name)
-            else:
-                _replace(directory, temporary, name)
         except BaseException:
             os.close(file)
-            _unlink(directory, temporary)
+            _unlink(directory, f".{name}.new")
             raise
-        if locked:
-            return file
+        return file
+
+    def place(self, manager: str, queue: str, name: str, *, first: bool = False) -> None:
+        """Rename the staged inode into place. FileNotFoundError: somebody removed it."""
+        directory = self._directory(manager, queue)
+        if first and self.shared:
+            self._link(directory, f".{name}.new", name)
+        else:
+            _replace(directory, f".{name}.new", name)
+
+    def unstage(self, manager: str, queue: str, name: str, file: int) -> None:
+        """Give a staged inode up."""
         os.close(file)
-        return None
+        _unlink(self._directory(manager, queue), f".{name}.new")
 
     def _create(self, manager: str, queue: str, temporary: str) -> tuple[int, int]:
         """A new file in the task's directory, which is made again where somebody removed it."""
@@ -148,6 +177,14 @@ class RunDirectory:
         while self._open:
             os.close(self._open.popitem()[1])
 
+    def directory(self, manager: str, queue: str) -> int:
+        """The open directory of a line; it stays ours to close."""
+        return self._directory(manager, queue)
+
+    def forget(self, manager: str, queue: str) -> None:
+        """The directory was removed: open it anew at its next use."""
+        self._forget(manager, queue)
+
     def _forget(self, manager: str, queue: str) -> None:
         for place in ((manager, queue), (manager, "")):
             if place in self._open:
@@ -172,6 +209,8 @@ class RunDirectory:
             finally:
                 os.close(root)
         self._open[place] = found
+        if self.opened is not None:
+            self.opened(manager, queue, found)
         if len(self._open) > _OPEN_DIRECTORIES:
             os.close(self._open.popitem(last=False)[1])
         return found

@@ -16,6 +16,14 @@ from ltspec.model import HELD_NEEDS, HELD_TIME, TaskSpec
 from ltspec.states import End, Finish, Outcome, Status
 
 
+class Committed(NamedTuple):
+    """What an end came to: "final", "retry", "replaced" or "removed"; `dirty` is the row's count
+    after it where it is final (what `clean` wants), else 0."""
+
+    what: str
+    dirty: int = 0
+
+
 class Ready(NamedTuple):
     """A task that may start."""
 
@@ -27,6 +35,7 @@ class Ready(NamedTuple):
     attempts: int
     retried: int
     made: int
+    dirty: int
     spec: str
 
 
@@ -50,7 +59,7 @@ def slots(store: Store, manager: str, queue: str) -> int:
 def next_ready(store: Store, manager: str, queue: str) -> Ready | None:
     """The task whose turn it is: the highest priority, then the lowest position (DESIGN 4)."""
     row = store.row(
-        "SELECT key, manager, queue, id, file, attempts, retried, made, spec FROM task"
+        "SELECT key, manager, queue, id, file, attempts, retried, made, dirty, spec FROM task"
         " WHERE status = 'QUE' AND held = 0 AND request = '' AND manager = ? AND queue = ?"
         " ORDER BY priority DESC, position LIMIT 1",
         (manager, queue),
@@ -59,13 +68,17 @@ def next_ready(store: Store, manager: str, queue: str) -> Ready | None:
 
 
 def start_attempt(store: Store, task: Ready, token: str, *, now: Now, boot_id: str) -> int | None:
-    """QUE -> RUN with a new attempt that has no pid yet. None: the task is not ready any more."""
+    """QUE -> RUN with a new attempt that has no pid yet; returns its number.
+
+    None: the row is no longer as `task` has it; look again.
+    """
     number = task.attempts + 1
     changed = store.execute(
         "UPDATE task SET status = 'RUN', attempts = ?, started = ?, ended = NULL, outcome = NULL,"
         " detail = '', due = NULL, due_boot = NULL, dirty = dirty + 1"
-        " WHERE key = ? AND status = 'QUE' AND held = 0 AND attempts = ? AND request = ''",
-        (number, now.wall, task.key, task.attempts),
+        " WHERE key = ? AND status = 'QUE' AND held = 0 AND attempts = ? AND dirty = ?"
+        " AND request = ''",
+        (number, now.wall, task.key, task.attempts, task.dirty),
     ).rowcount
     if not changed:
         return None
@@ -141,8 +154,8 @@ def end_attempt(
     boot_id: str,
     retry_delay: float | None = None,
     survivors: str = "",
-) -> str:
-    """RUN -> OK or ERR, or back to QUE. Returns "final", "retry", "replaced" or "removed"."""
+) -> Committed:
+    """RUN -> OK or ERR, or back to QUE for a retry or a replacement."""
     store.execute(
         "UPDATE attempt SET ended = ?, status = ?, outcome = ?, detail = ?, code = ?, signal = ?,"
         " survivors = ? WHERE task = ? AND number = ?",
@@ -151,7 +164,7 @@ def end_attempt(
     request, next_spec = store.row("SELECT request, next_spec FROM task WHERE key = ?", (key,))
     if request == "replace":
         requeue(store, key, TaskSpec.from_json(next_spec), now=now, boot_id=boot_id)
-        return "replaced"
+        return Committed("replaced")
     if retry_delay is not None and not request:
         store.execute(
             "UPDATE task SET status = 'QUE', outcome = ?, detail = ?, ended = NULL, held = ?,"
@@ -160,9 +173,9 @@ def end_attempt(
             (end.outcome, end.detail, HELD_TIME, now.wall + retry_delay, now.boot + retry_delay,
              boot_id, key),
         )
-        return "retry"
-    _finalise(store, key, end, now=now, attempt=number)
-    return "removed" if request == "remove" else "final"
+        return Committed("retry")
+    dirty = _finalise(store, key, end, now=now, attempt=number)
+    return Committed("removed" if request == "remove" else "final", dirty)
 
 
 def end_waiting(store: Store, key: int, end: End, *, now: Now) -> bool:
@@ -174,26 +187,24 @@ def end_waiting(store: Store, key: int, end: End, *, now: Now) -> bool:
     return True
 
 
-def _finalise(store: Store, key: int, end: End, *, now: Now, attempt: int) -> None:
+def _finalise(store: Store, key: int, end: End, *, now: Now, attempt: int) -> int:
     """The one place where a task gets a final status: its report and its dependants follow."""
-    store.execute(
+    dirty, reports = store.row(
         "UPDATE task SET status = ?, outcome = ?, detail = ?, ended = ?, held = 0, due = NULL,"
         " due_boot = NULL, dirty = dirty + 1,"
-        " request = CASE request WHEN 'remove' THEN 'remove' ELSE '' END WHERE key = ?",
+        " request = CASE request WHEN 'remove' THEN 'remove' ELSE '' END WHERE key = ?"
+        " RETURNING dirty, coalesce(json_extract(spec, '$.mgrctl'), '') <> ''"
+        " AND coalesce(json_extract(spec, '$.report'), 'auto') <> 'none'",
         (end.status, end.outcome, end.detail, now.wall, key),
     )
-    _write_report(store, key, end, now=now, attempt=attempt)
+    if reports:
+        _write_report(store, key, end, now=now, attempt=attempt)
     for (dependant,) in store.execute("SELECT task FROM need WHERE needed = ?", (key,)).fetchall():
         settle(store, dependant, now=now)
+    return int(dirty)
 
 
 def _write_report(store: Store, key: int, end: End, *, now: Now, attempt: int) -> None:
-    wanted = store.row(
-        "SELECT 1 FROM task WHERE key = ? AND coalesce(spec ->> '$.mgrctl', '') <> ''"
-        " AND coalesce(spec ->> '$.report', 'auto') <> 'none'", (key,),
-    )
-    if not wanted:
-        return
     store.execute(
         "UPDATE report SET state = 'superseded' WHERE task = ? AND state = 'pending'", (key,)
     )
@@ -269,10 +280,10 @@ def next_due(store: Store) -> tuple[float | None, float | None]:
 
 def dirty_rows(store: Store, limit: int = 1000) -> list[tuple[Any, ...]]:
     """Rows to follow up: key, dirty, status, request, manager, queue, id, file, detail, held,
-    made, spec, and of the last attempt pid, finish_ok, finish_msg; in order of acceptance."""
+    made, attempts, spec, and of the last attempt pid, finish_ok, finish_msg; in order of acceptance."""
     return store.execute(
         "SELECT task.key, dirty, task.status, request, manager, queue, id, file, task.detail, held,"
-        " made, spec, pid, finish_ok, finish_msg FROM task LEFT JOIN attempt"
+        " made, attempts, spec, pid, finish_ok, finish_msg FROM task LEFT JOIN attempt"
         " ON attempt.task = task.key AND attempt.number = task.attempts"
         " WHERE dirty > 0 ORDER BY task.key LIMIT ?", (limit,),
     ).fetchall()

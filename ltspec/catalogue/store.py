@@ -29,6 +29,7 @@ class Store:
         self.execute = connection.execute
         self.executemany = connection.executemany
         self._durable = False
+        self._transaction = Transaction(path, connection)
         # Lines (manager, queue) in which `lifecycle` has made a task ready; the loop empties it.
         self.released: set[tuple[str, str]] = set()
 
@@ -40,33 +41,17 @@ class Store:
         """The first row of a query, or None."""
         return self.execute(sql, values).fetchone()
 
-    @contextmanager
-    def write(self, *, durable: bool = False) -> Iterator[None]:
+    def write(self, *, durable: bool = False) -> "Transaction":
         """A writing transaction: committed at the end, rolled back on any exception.
 
         `durable`: synced to disk before this returns. Raises CatalogueError (disk full, read-only,
         locked for longer than 20 s, damaged).
         """
-        with translated(self.path):
-            if durable != self._durable:
+        if durable != self._durable:
+            with translated(self.path):
                 self.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-                self._durable = durable
-            self.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException as error:
-            if self.connection.in_transaction:
-                self.execute("ROLLBACK")
-            if isinstance(error, sqlite3.Error):
-                raise _translate(self.path, error) from error
-            raise
-        with translated(self.path):
-            try:
-                self.execute("COMMIT")
-            except sqlite3.Error:
-                if self.connection.in_transaction:
-                    self.execute("ROLLBACK")
-                raise
+            self._durable = durable
+        return self._transaction
 
     def setting(self, name: str, default: str = "") -> str:
         """One setting that the catalogue itself keeps (run_dir, max_running, …)."""
@@ -80,6 +65,39 @@ class Store:
             " ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE value <> excluded.value",
             (name, value),
         )
+
+
+class Transaction:
+    """BEGIN IMMEDIATE … COMMIT; on an exception ROLLBACK, and SQLite's errors translated.
+
+    A class and not a generator: the supervisor runs through it several times a task.
+    """
+
+    def __init__(self, path: str, connection: sqlite3.Connection) -> None:
+        self._path = path
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise _translate(self._path, error) from error
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            try:
+                self._connection.execute("COMMIT")
+            except sqlite3.Error as failure:
+                self._roll_back()
+                raise _translate(self._path, failure) from failure
+            return
+        self._roll_back()
+        if isinstance(error, sqlite3.Error):
+            raise _translate(self._path, error) from error
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
 
 
 @contextmanager

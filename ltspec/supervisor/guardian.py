@@ -32,7 +32,7 @@ START_FAILED = 5
 BACKLOG = 512
 
 
-class CannotGuard(Exception):  # noqa: N818 - a reason for the starter
+class CannotGuard(Exception):
     """Why this guardian cannot do its work."""
 
 

@@ -9,6 +9,7 @@ import resource
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, NamedTuple, cast
 
 from ltspec import process
@@ -36,6 +37,7 @@ class User(NamedTuple):
     groups: tuple[int, ...]
 
 
+@cache
 def own() -> User:
     """The user that ltspec runs as."""
     try:

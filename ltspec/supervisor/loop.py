@@ -19,13 +19,14 @@ from ltspec.clock import Now
 from ltspec.errors import CatalogueError
 from ltspec.paths import Places
 from ltspec.states import End, Finish, Outcome, Status, decide_end
-from ltspec.supervisor import logs, starting, stopping
+from ltspec.supervisor import furnishing, logs, starting, stopping
 from ltspec.supervisor.publishing import CHUNK, Publisher
 from ltspec.supervisor.reporting import Reporting
 from ltspec.supervisor.running import Running, Table
 from ltspec.supervisor.scheduling import TROUBLE_SECONDS, compact_duration, retry_delay
 from ltspec.supervisor.seam import reached
 from ltspec.supervisor.talk import Talk
+from ltspec.supervisor.watching import Watcher
 
 STARTS_A_TURN = 16
 WALL_LOOK_SECONDS = 60.0   # instants are looked at again this often: the wall clock may jump
@@ -42,7 +43,7 @@ class Failed(NamedTuple):
 class Supervisor:
     """Everything that one supervisor knows. See the package's docstring for the parts."""
 
-    def __init__(  # noqa: PLR0913 - the parts, put together once in main
+    def __init__(
         self,
         *,
         store: Store,
@@ -66,6 +67,7 @@ class Supervisor:
         self.table = Table()
         self.publisher = Publisher(store, run, places, self.table, say)
         self.reporting = Reporting(store, places, epoll, say)
+        self.watcher = Watcher(store, run, self.table, say)
         self.talk: Talk | None = None
         self.lines: dict[tuple[str, str], None] = {}     # to be looked at for a start, in order
         self.over: list[Running] = []                    # ended, not committed
@@ -137,6 +139,8 @@ class Supervisor:
                 self.asked = self.look = True
         elif self.reporting.owns(number):
             self.reporting.ended()
+        elif number == self.watcher.file:
+            self.watcher.handle(self.clock().boot)
         else:
             self.guardian.event(number)
 
@@ -266,7 +270,7 @@ class Supervisor:
                 continue
             self.lines[line] = None  # at the end: the other lines have their turn first
             try:
-                prepared = starting.prepare(task, self.places)
+                prepared = starting.prepare(task, self.places, self.publisher.run)
             except OSError as error:     # the ends of this turn are committed all the same
                 self._in_trouble(f"cannot start {task.id}: {process.reason(error)}", now)
                 return None, 0
@@ -276,10 +280,10 @@ class Supervisor:
                     self.store, task, prepared.token, now=now, boot_id=self.boot_id
                 )
             except BaseException:
-                prepared.close()
+                prepared.discard(self.places, self.publisher.run)
                 raise
             if number is None:
-                prepared.close()
+                prepared.discard(self.places, self.publisher.run)
                 continue
             if not prepared.problem:
                 return prepared, number
@@ -412,6 +416,27 @@ class Supervisor:
                     self.lines.setdefault(line)
             self._refresh_due()
         logs.look(self, now)
+        self._look_after_directories(now)
+
+    def start_watching(self) -> None:
+        """From here on lost PID-files are noticed; what is lost already is published again."""
+        if self.watcher.file >= 0:
+            self.epoll.register(self.watcher.file, select.EPOLLIN)
+        self.watcher.watch_state(self.places)
+        self.watcher.watch_root()
+        with self.store.write():
+            self.watcher.look_at_all()
+
+    def _look_after_directories(self, now: Now) -> None:
+        if self.watcher.state_lost:
+            self.say("the state directory was taken away: leaving, tasks run on")
+            self.leaving = True
+        if self.watcher.step(now.boot):
+            self.look = True
+        if self.watcher.root_lost and self.talk is not None:
+            furnishing.furnish(self.places)
+            self.talk.renew_finishing(furnishing.second_socket(self.places, None))
+            self.watcher.watch_root()
 
     def _timeout_of(self, running: Running, now: Now) -> None:
         reason = f"timeout after {compact_duration(running.spec.timeout or 0)}"
@@ -459,7 +484,7 @@ class Supervisor:
             return 0
         if self.lines and len(self.table) < self.max_running:
             return 0
-        times = [self.idle_due(), logs.due(self), self.reporting.due(now)]
+        times = [self.idle_due(), logs.due(self), self.reporting.due(now), self.watcher.due]
         if self.talk is not None:
             times.append(self.talk.deaf_until)
         if self.deadlines:

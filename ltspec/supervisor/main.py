@@ -17,8 +17,8 @@ from typing import NoReturn
 from ltspec import clock, pidfile
 from ltspec.catalogue import lifecycle, open_store
 from ltspec.errors import CannotDo, LtspecError
-from ltspec.paths import Places, check_private, make_private
-from ltspec.supervisor import identity, recovery, tools
+from ltspec.paths import Places, check_private
+from ltspec.supervisor import furnishing, identity, recovery
 from ltspec.supervisor.loop import Guardian, Supervisor
 from ltspec.supervisor.talk import Talk
 
@@ -81,7 +81,6 @@ def _build(arguments: argparse.Namespace, places: Places) -> Supervisor:
     _keep_from_tasks(arguments)
     identity.raise_open_files()
     check_private(places.state_dir)
-    _check_run_dir(places)
     store = open_store(places.catalogue, create=True)
     recorded = store.setting("run_dir")
     if recorded and recorded != places.run_dir and lifecycle.has_work(store):
@@ -95,8 +94,7 @@ def _build(arguments: argparse.Namespace, places: Places) -> Supervisor:
     with store.write(durable=True):
         store.set_setting("run_dir", places.run_dir)
         lifecycle.after_reboot(store, boot_id, now=now)
-    run = pidfile.RunDirectory(places.run_dir, shared=pidfile.is_shared(places.run_dir))
-    tools.install(places)
+    run = pidfile.RunDirectory(places.run_dir, shared=furnishing.furnish(places))
     supervisor = Supervisor(
         store=store, places=places, run=run, epoll=select.epoll(), boot_id=boot_id,
         guardian=Guardian(arguments.control_fd), idle_exit=arguments.idle_exit,
@@ -104,11 +102,12 @@ def _build(arguments: argparse.Namespace, places: Places) -> Supervisor:
     )
     _adopt(supervisor)
     supervisor.epoll.register(arguments.control_fd, select.EPOLLIN)
-    finishing = socket.socket(fileno=arguments.finish_fd) if arguments.finish_fd else None
     supervisor.talk = Talk(
-        supervisor.epoll, socket.socket(fileno=arguments.listen_fd), finishing,
+        supervisor.epoll, socket.socket(fileno=arguments.listen_fd),
+        furnishing.second_socket(places, arguments.finish_fd),
         supervisor.finish, dies_with=arguments.dies_with,
     )
+    supervisor.start_watching()
     return supervisor
 
 
@@ -128,12 +127,7 @@ def _keep_from_tasks(arguments: argparse.Namespace) -> None:
     for name in ("lock_fd", "listen_fd", "finish_fd", "control_fd", "ready_fd"):
         number = getattr(arguments, name)
         if number is not None:
-            os.set_inheritable(number, False)  # noqa: FBT003 - os's signature
-
-
-def _check_run_dir(places: Places) -> None:
-    """Ours, or a panel's that we may write in: a directory of another user is refused."""
-    make_private(places.run_dir, 0o711)
+            os.set_inheritable(number, False)
 
 
 def _adopt(supervisor: Supervisor) -> None:

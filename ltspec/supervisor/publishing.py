@@ -5,9 +5,8 @@ where its count is still the same, so a crash or a change in between makes it be
 """
 
 import os
-import shutil
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ltspec import pidfile
 from ltspec.catalogue import Store, lifecycle
@@ -37,6 +36,7 @@ class Row(NamedTuple):
     detail: str
     held: int
     made: int
+    attempts: int
     spec: str
     pid: int | None
     finish_ok: int | None
@@ -90,8 +90,17 @@ class Publisher:
         lifecycle.delete(self.store, row.key)
         if row.made or not self.run.shared:
             self.remove_pidfile(row.manager, row.queue, row.file)
-        logs = os.path.dirname(self.places.log(row.manager, row.queue, row.id, 0))
-        shutil.rmtree(logs, ignore_errors=True)  # what is left of it is `doctor`'s to find
+        for number in range(1, row.attempts + 2):
+            self._remove_log(self.places.log(row.manager, row.queue, row.id, number))
+
+    def _remove_log(self, path: str) -> None:
+        for name in (path, path + ".progress"):
+            try:
+                os.unlink(name)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                self.say(f"cannot remove {name}: {error}")
 
     def remove_pidfile(self, manager: str, queue: str, file: str) -> None:
         """Take a PID-file of ours away."""
@@ -118,6 +127,17 @@ class Publisher:
                 self.say(f"the place of the PID-file of {row.queue}/{row.id} is blocked: {error}")
             self.followed.append((int(made), row.key, row.dirty))
 
+    def publish_end(self, running: Running, end: End, dirty: int) -> None:
+        """The final PID-file of an attempt that has just ended, without a look at the catalogue."""
+        data = pidfile.content(end.status, end.detail, running.spec.start_parameters)
+        try:
+            self.run.publish(
+                running.manager, running.queue, running.file, data, owner=self._owner(running.spec)
+            )
+        except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
+            self.say(f"the place of the PID-file of {running.spec.reference} is blocked: {error}")
+        self.followed.append((1, running.key, dirty))
+
     def _publish(self, row: Row) -> bool:
         running = self.table.by_key.get(row.key)
         if row.status == "RUN":
@@ -125,14 +145,10 @@ class Publisher:
                 self._publish_running(row, running)
             return True
         spec = TaskSpec.from_json(row.spec)
-        data = pidfile.content(row.status, self._detail(row, spec), spec.start_parameters)
+        detail = "" if row.status == "QUE" else row.detail
+        data = pidfile.content(row.status, detail, spec.start_parameters)
         self._write(row, data, self._owner(spec))
         return True
-
-    def _detail(self, row: Row, spec: TaskSpec) -> str:
-        if row.status == "QUE":
-            return ""
-        return row.detail[:100_000]
 
     def _publish_running(self, row: Row, running: Running) -> None:
         if row.finish_ok is not None and not running.finished:

@@ -19,7 +19,7 @@ class Running:
         "spec", "started_boot", "survivors", "ticks", "token", "uid",
     )
 
-    def __init__(  # noqa: PLR0913 - one attempt's facts, named at the two places that make one
+    def __init__(
         self,
         *,
         key: int,

@@ -31,6 +31,7 @@ class Prepared(NamedTuple):
     user: identity.User | None
     log: int
     parameters: int
+    pidfile: int                   # the staged and locked RUN inode, -1 where there is none
     problem: str                   # why it cannot be started at all; then it ends not-started
 
     def close(self) -> None:
@@ -38,6 +39,15 @@ class Prepared(NamedTuple):
         for number in (self.log, self.parameters):
             if number >= 0:
                 os.close(number)
+
+    def discard(self, places: Places, run: pidfile.RunDirectory) -> None:
+        """Undo a preparation that comes to nothing."""
+        task = self.task
+        self.close()
+        if self.pidfile >= 0:
+            run.unstage(task.manager, task.queue, task.file, self.pidfile)
+        if self.log >= 0:
+            os.unlink(places.log(task.manager, task.queue, task.id, task.attempts + 1))
 
 
 class Launched(NamedTuple):
@@ -49,29 +59,43 @@ class Launched(NamedTuple):
     script: str | None
 
 
-def prepare(task: Ready, places: Places) -> Prepared:
+def prepare(task: Ready, places: Places, run: pidfile.RunDirectory) -> Prepared:
     """Open what the attempt needs. Raises OSError with an errno of process.TRANSIENT where
     waiting can help; other trouble is told in `problem`."""
     spec = TaskSpec.from_json(task.spec)
-    token = randomness.token_hex(16)
-    log = parameters = -1
-    user = None
-    problem = ""
+    opened: list[int] = []
     try:
         user = identity.resolve(spec.user, spec.group)
-        log = _open_log(places, spec, task.attempts + 1, user)
-        parameters = sealed_memory(pidfile.parameters_content(spec.start_parameters))
+        opened.append(_open_log(places, spec, task.attempts + 1, user))
+        opened.append(sealed_memory(pidfile.parameters_content(spec.start_parameters)))
+        opened.append(_stage_pidfile(run, task, spec, user))
     except process.CannotStart as error:
-        problem = str(error)
+        return _impossible(task, spec, opened, str(error))
     except OSError as error:
-        for number in (log, parameters):
-            if number >= 0:
-                os.close(number)
         if error.errno in process.TRANSIENT:
+            for number in opened:
+                os.close(number)
             raise
-        log = parameters = -1
-        problem = process.reason(error)
-    return Prepared(task, spec, token, user, log, parameters, problem)
+        return _impossible(task, spec, opened, process.reason(error))
+    return Prepared(task, spec, randomness.token_hex(16), user, *opened, problem="")
+
+
+def _impossible(task: Ready, spec: TaskSpec, opened: list[int], problem: str) -> Prepared:
+    for number in opened:
+        os.close(number)
+    return Prepared(task, spec, randomness.token_hex(16), None, -1, -1, -1, problem)
+
+
+def _stage_pidfile(
+    run: pidfile.RunDirectory, task: Ready, spec: TaskSpec, user: identity.User | None
+) -> int:
+    """The locked RUN inode under its temporary name; -1 where its place is blocked by hand."""
+    data = pidfile.running_content(spec.start_parameters)
+    owner = (user.uid, user.gid) if user else None
+    try:
+        return run.stage(task.manager, task.queue, task.file, data, owner=owner, locked=True)
+    except (IsADirectoryError, NotADirectoryError, FileExistsError):
+        return -1
 
 
 def _open_log(places: Places, spec: TaskSpec, number: int, user: identity.User | None) -> int:
@@ -100,11 +124,27 @@ def sealed_memory(data: bytes) -> int:
 
 
 def publish_running(run: pidfile.RunDirectory, prepared: Prepared) -> int | None:
-    """The locked RUN file, in place before the task exists; None where its place is blocked."""
-    task, spec = prepared.task, prepared.spec
-    data = pidfile.running_content(spec.start_parameters)
-    owner = (prepared.user.uid, prepared.user.gid) if prepared.user else None
-    return run.publish(task.manager, task.queue, task.file, data, owner=owner, locked=True)
+    """Put the locked RUN file in place before the task exists. None where its place is blocked.
+
+    Raises pidfile.NameTaken, OSError.
+    """
+    if prepared.pidfile < 0:
+        return None
+    task = prepared.task
+    try:
+        run.place(task.manager, task.queue, task.file, first=not task.made)
+    except FileNotFoundError:            # the directory was removed by hand since
+        os.close(prepared.pidfile)
+        staged = _stage_pidfile(run, task, prepared.spec, prepared.user)
+        run.place(task.manager, task.queue, task.file)
+        return staged
+    except (IsADirectoryError, NotADirectoryError):
+        run.unstage(task.manager, task.queue, task.file, prepared.pidfile)
+        return None
+    except BaseException:
+        run.unstage(task.manager, task.queue, task.file, prepared.pidfile)
+        raise
+    return prepared.pidfile
 
 
 def launch(prepared: Prepared, places: Places, lock: int | None) -> Launched:

@@ -46,22 +46,34 @@ class Talk:
         self,
         epoll: select.epoll,
         trusted: socket.socket,
-        finishing: socket.socket | None,
+        finishing: socket.socket,
         on_finish: Callable[[int, dict[str, Any]], dict[str, Any]],
         *,
         dies_with: str,
     ) -> None:
         self._epoll = epoll
-        self._listening = {trusted.fileno(): (trusted, True)}
-        if finishing is not None:
-            self._listening[finishing.fileno()] = (finishing, False)
+        self._listening: dict[int, tuple[socket.socket, bool]] = {}
         self._on_finish = on_finish
         self._dies_with = dies_with
         self.deaf_until: float | None = None     # boot clock; no descriptor was left for a caller
         self.peers: dict[int, Peer] = {}
-        for number, (sock, _) in self._listening.items():
-            sock.setblocking(False)
-            epoll.register(number, select.EPOLLIN)
+        self._listen(trusted, trusted=True)
+        self._listen(finishing, trusted=False)
+
+    def _listen(self, sock: socket.socket, *, trusted: bool) -> None:
+        sock.setblocking(False)
+        self._listening[sock.fileno()] = (sock, trusted)
+        self._epoll.register(sock.fileno(), select.EPOLLIN)
+
+    def renew_finishing(self, sock: socket.socket) -> None:
+        """The second socket's path was removed: from here on this one stands there."""
+        for number, (old, trusted) in list(self._listening.items()):
+            if not trusted:
+                del self._listening[number]
+                if self.deaf_until is None:
+                    self._epoll.unregister(number)
+                old.close()
+        self._listen(sock, trusted=False)
 
     @property
     def trusted_count(self) -> int:
