@@ -218,7 +218,7 @@ def _start(
 
 
 def fixed_environment() -> dict[str, str]:
-    """What the supervisor runs with, whoever starts it: nothing of the caller's leaks into tasks."""
+    """What the supervisor runs with, whoever starts it: nothing of the caller leaks into tasks."""
     return {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "HOME": "/"}
 
 

@@ -22,7 +22,7 @@ def is_name(text: str) -> bool:
 
 
 class Need(NamedTuple):
-    """One entry of `needs`. `queue` is None where the spec gave only an id; `want`: ok, any, err."""
+    """An entry of `needs`. `queue` is None where the spec gave only an id; `want`: ok, any, err."""
 
     id: str
     queue: str | None = None
@@ -82,7 +82,7 @@ class TaskSpec(NamedTuple):
     mgrctl_form: str = "arguments"                   # or "joined": one element, joined by `&`
     rerun: str = "failed"                            # always, failed, never
     while_active: str = "refuse"                     # or "replace"
-    on_finish: tuple[Mapping[str, Any], ...] = ()    # {"when": success|failure|always, "command": […]}
+    on_finish: tuple[Mapping[str, Any], ...] = ()  # {"when": success|failure|always, "command": …}
     no_log: bool = False                             # parameters and output are not shown
     pidfile_name: str = ""                           # name in its directory; "" means the id (C02)
     source: str = ""                                 # the spec file, absolute; "" for `run`
@@ -136,7 +136,7 @@ _FROM_JSON: dict[str, Any] = {
     "on_finish": tuple,
     "needs": lambda rows: tuple(Need(*row) for row in rows),
     "kill": lambda rows: tuple((row[0], row[1]) for row in rows),
-    "retries": lambda row: Retries(*row[:5], tuple(row[5])),
+    "retries": lambda row: Retries(*row)._replace(on=tuple(row[5])),
 }
 
 
@@ -165,7 +165,7 @@ class Task(NamedTuple):
     ended: float | None
     source: str
     hash: str
-    request: str                  # "", "stop", "replace", "remove": what was asked of the supervisor
+    request: str                  # asked of the supervisor: "", "stop", "replace", "remove"
 
     @property
     def reference(self) -> str:
@@ -173,7 +173,7 @@ class Task(NamedTuple):
         return f"{self.queue}/{self.id}" if self.queue else self.id
 
     def pidfile(self, run_dir: str) -> str:
-        """The path of its PID-file: RUN_DIR/MANAGER/QUEUE/NAME, common RUN_DIR/MANAGER/NAME (C01)."""
+        """Its PID-file's path: RUN_DIR/MANAGER/QUEUE/NAME, common RUN_DIR/MANAGER/NAME (C01)."""
         parts = (run_dir, self.manager, self.queue, self.file)
         return "/".join(part for part in parts if part)
 

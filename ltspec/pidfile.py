@@ -224,7 +224,7 @@ def _enter(parent: int, name: str) -> int:
         except FileNotFoundError:
             try:
                 os.mkdir(name, 0o711, dir_fd=parent)
-                os.chmod(name, 0o711, dir_fd=parent)
+                os.chmod(name, 0o711, dir_fd=parent)  # noqa: S103 - others read PID-files by name
             except FileExistsError:
                 continue
         except OSError:

@@ -23,7 +23,7 @@ TRANSIENT = frozenset(
 )
 
 
-class CannotStart(Exception):  # noqa: N818 - becomes the words after `ERR cannot start:`
+class CannotStart(Exception):
     """The program cannot be started; the message is for the PID-file."""
 
 
@@ -68,7 +68,7 @@ def spawn(launch: Launch) -> int:
         os.umask(launch.umask)
         return os.posix_spawn(
             launch.program,
-            launch.argv,
+            list(launch.argv),
             launch.env,
             file_actions=actions,
             setsid=True,
@@ -117,7 +117,7 @@ def _become(
         signal.set_wakeup_fd(-1)
         for source, number in keep:
             os.dup2(source, number)
-        wanted = {number for _, number in keep} | {writing} | ({lock} if lock is not None else set())
+        wanted = {number for _, number in keep} | {writing} | ({lock} - {None})
         for name in os.listdir("/proc/self/fd"):
             if int(name) not in wanted:
                 _close_quietly(int(name))
@@ -127,7 +127,7 @@ def _become(
             signal.signal(number, signal.SIG_DFL)
         program, argv, env = prepare()
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        os.execve(program, argv, env)
+        os.execve(program, list(argv), env)
     except CannotStart as error:
         os.write(writing, str(error).encode()[:4000])
     except OSError as error:

@@ -107,7 +107,8 @@ class _Batch:
             return
         found = self.store.row("SELECT draining FROM queue WHERE manager = ? AND name = ?", place)
         if found is None:
-            if self.store.row("SELECT 1 FROM task WHERE manager = ? AND queue = '' AND file = ?", place):
+            question = "SELECT 1 FROM task WHERE manager = ? AND queue = '' AND file = ?"
+            if self.store.row(question, place):
                 raise Refused(
                     f"the queue {spec.queue} has the name of a common task\n"
                     "both would be the same path in the run directory: rename one of them"
@@ -198,7 +199,9 @@ class _Batch:
                 " catalogue\napply the file that declares it together with this one, or first"
             )
         if len(rows) > 1:
-            raise Refused(f"{spec.reference} needs {name}, which several queues have: write QUEUE/{need.id}")
+            raise Refused(
+                f"{spec.reference} needs {name}, which several queues have: write QUEUE/{need.id}"
+            )
         return int(rows[0][0])
 
     def _refuse_circle(self, change: Change) -> None:
@@ -208,7 +211,9 @@ class _Batch:
             " SELECT 1 FROM way WHERE key = ?1", (change.key,),
         )
         if circle:
-            raise Refused(f"{change.spec.reference} would need itself through its `needs`: break the circle")
+            raise Refused(
+                f"{change.spec.reference} would need itself through its `needs`: break the circle"
+            )
 
 
 def requeue(
@@ -322,6 +327,7 @@ def remove_ended(store: Store, key: int) -> bool:
 def missing(store: Store, source: str, keep: set[int]) -> list[tuple[Any, ...]]:
     """(key, queue, id, status) of the tasks that came from `source` and are not in `keep`."""
     rows = store.execute(
-        "SELECT key, queue, id, status FROM task WHERE source = ? AND request <> 'remove'", (source,)
+        "SELECT key, queue, id, status FROM task WHERE source = ? AND request <> 'remove'",
+        (source,),
     )
     return [row for row in rows if row[0] not in keep]

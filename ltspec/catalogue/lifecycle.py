@@ -159,7 +159,10 @@ def end_attempt(
     store.execute(
         "UPDATE attempt SET ended = ?, status = ?, outcome = ?, detail = ?, code = ?, signal = ?,"
         " survivors = ? WHERE task = ? AND number = ?",
-        (now.wall, end.status, end.outcome, end.detail, end.code, end.signal, survivors, key, number),
+        (
+            now.wall, end.status, end.outcome, end.detail, end.code, end.signal, survivors,
+            key, number,
+        ),
     )
     request, next_spec = store.row("SELECT request, next_spec FROM task WHERE key = ?", (key,))
     if request == "replace":
@@ -209,7 +212,8 @@ def _write_report(store: Store, key: int, end: End, *, now: Now, attempt: int) -
         "UPDATE report SET state = 'superseded' WHERE task = ? AND state = 'pending'", (key,)
     )
     store.execute(
-        "INSERT INTO report (task, attempt, created, next_try, status, errmsg) VALUES (?,?,?,?,?,?)",
+        "INSERT INTO report (task, attempt, created, next_try, status, errmsg)"
+        " VALUES (?,?,?,?,?,?)",
         (key, attempt, now.wall, now.wall, "ok" if end.status is Status.OK else "err", end.detail),
     )
 
@@ -280,7 +284,8 @@ def next_due(store: Store) -> tuple[float | None, float | None]:
 
 def dirty_rows(store: Store, limit: int = 1000) -> list[tuple[Any, ...]]:
     """Rows to follow up: key, dirty, status, request, manager, queue, id, file, detail, held,
-    made, attempts, spec, and of the last attempt pid, finish_ok, finish_msg; in order of acceptance."""
+    made, attempts, spec, and of the last attempt pid, finish_ok, finish_msg; in order of
+    acceptance."""
     return store.execute(
         "SELECT task.key, dirty, task.status, request, manager, queue, id, file, task.detail, held,"
         " made, attempts, spec, pid, finish_ok, finish_msg FROM task LEFT JOIN attempt"
@@ -345,7 +350,8 @@ def after_reboot(store: Store, boot_id: str, *, now: Now) -> None:
     )
     end = End(Status.ERR, Outcome.NOT_STARTED, "not started: the host was rebooted")
     for (key,) in store.execute(
-        "SELECT key FROM task JOIN queue ON task.manager = queue.manager AND task.queue = queue.name"
+        "SELECT key FROM task"
+        " JOIN queue ON task.manager = queue.manager AND task.queue = queue.name"
         " WHERE on_reboot = 'fail' AND status = 'QUE' ORDER BY position"
     ).fetchall():
         end_waiting(store, key, end, now=now)

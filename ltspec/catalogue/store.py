@@ -62,7 +62,8 @@ class Store:
         """Keep a setting; call it inside `write`."""
         self.execute(
             "INSERT INTO setting (name, value) VALUES (?, ?)"
-            " ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE value <> excluded.value",
+            " ON CONFLICT (name) DO UPDATE"
+            " SET value = excluded.value WHERE value <> excluded.value",
             (name, value),
         )
 

@@ -201,9 +201,9 @@ class Guardian:
         if self.wanted == "leave" or ended == 0:
             return 0
         lived = time.monotonic() - self.started_at
-        if ended == START_FAILED and not self.adopted and self.deaths == 0 and lived < STABLE_SECONDS:
-            if not self._has_children():
-                return START_FAILED
+        never_worked = not self.adopted and self.deaths == 0 and lived < STABLE_SECONDS
+        if ended == START_FAILED and never_worked and not self._has_children():
+            return START_FAILED
         self.deaths = 1 if lived > STABLE_SECONDS else self.deaths + 1
         how = f"signal {-ended}" if ended < 0 else f"exit code {ended}"
         brake = BRAKE[min(self.deaths, len(BRAKE)) - 1]
@@ -361,7 +361,7 @@ def listen(path: str, mode: int) -> int:
     name = os.path.basename(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        try:
+        try:  # noqa: SIM105 - contextlib is an import that the guardian spares itself
             os.unlink(name, dir_fd=directory)    # the lock is ours, so nobody listens there
         except FileNotFoundError:
             pass

@@ -314,7 +314,8 @@ class Supervisor:
             self.failed.append(Failed(key, number, None))
             _close(lock)
             prepared.close()
-            self._in_trouble(f"cannot start {prepared.spec.reference}: {process.reason(error)}", now)
+            reason = process.reason(error)
+            self._in_trouble(f"cannot start {prepared.spec.reference}: {reason}", now)
         else:
             reached("start.spawned")
             prepared.close()     # first, so that the process's descriptor can be had
@@ -573,7 +574,7 @@ class Guardian:
         self.lost = False
 
     def ready(self, pids: list[int]) -> None:
-        """The attempts of an earlier supervisor that are watched now; all other orphans are free."""
+        """The attempts of an earlier supervisor that are watched; all other orphans are free."""
         for start in range(0, len(pids), 100):
             self._say("keep " + " ".join(map(str, pids[start : start + 100])))
         self._say("ready")

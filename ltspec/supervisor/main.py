@@ -145,7 +145,8 @@ def _adopt(supervisor: Supervisor) -> None:
         supervisor.places, {running.token for running in found.adopted}
     )
     if found.adopted or found.over:
-        say(f"adopted {len(found.adopted)} running tasks; the end of {len(found.over)} was not seen")
+        adopted, unseen = len(found.adopted), len(found.over)
+        say(f"adopted {adopted} running tasks; the end of {unseen} was not seen")
 
 
 def _run(supervisor: Supervisor, arguments: argparse.Namespace) -> int:

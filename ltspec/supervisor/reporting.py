@@ -73,7 +73,9 @@ class Reporting:
         ]
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            launch = process.Launch(argv[0], argv, dict(os.environ), "/", 0o077, null, 2, null, None)
+            launch = process.Launch(
+                argv[0], argv, dict(os.environ), "/", 0o077, null, 2, null, None
+            )
             self.pid = process.spawn(launch)
         finally:
             os.close(null)

@@ -15,6 +15,7 @@ from ltspec import pidfile, process
 from ltspec.catalogue.lifecycle import Ready
 from ltspec.model import TaskSpec
 from ltspec.paths import Places
+from ltspec.pidfile import RunDirectory
 from ltspec.spec import environment
 from ltspec.supervisor import identity
 
@@ -40,7 +41,7 @@ class Prepared(NamedTuple):
             if number >= 0:
                 os.close(number)
 
-    def discard(self, places: Places, run: pidfile.RunDirectory) -> None:
+    def discard(self, places: Places, run: RunDirectory) -> None:
         """Undo a preparation that comes to nothing."""
         task = self.task
         self.close()
@@ -77,7 +78,8 @@ def prepare(task: Ready, places: Places, run: pidfile.RunDirectory) -> Prepared:
                 os.close(number)
             raise
         return _impossible(task, spec, opened, process.reason(error))
-    return Prepared(task, spec, randomness.token_hex(16), user, *opened, problem="")
+    log, parameters, staged = opened
+    return Prepared(task, spec, randomness.token_hex(16), user, log, parameters, staged, "")
 
 
 def _impossible(task: Ready, spec: TaskSpec, opened: list[int], problem: str) -> Prepared:
@@ -216,7 +218,8 @@ def _spawn(
     program = process.find_program(argv[0], env.get("PATH", ""), spec.base_dir or spec.cwd)
     return process.spawn(
         process.Launch(
-            program, argv, env, spec.cwd, _umask(spec), stdin, prepared.log, prepared.parameters, lock
+            program, argv, env, spec.cwd, _umask(spec), stdin,
+            prepared.log, prepared.parameters, lock,
         )
     )
 
@@ -264,7 +267,7 @@ def _write_script(places: Places, prepared: Prepared) -> str:
         file = os.open(path, flags, 0o500)
     except FileNotFoundError:
         os.makedirs(folder, mode=0o711, exist_ok=True)
-        os.chmod(folder, 0o711)
+        os.chmod(folder, 0o711)  # noqa: S103 - its scripts are read by tasks of other users
         file = os.open(path, flags, 0o500)
     try:
         os.write(file, os.fsencode(prepared.spec.script or ""))

@@ -162,7 +162,8 @@ class Talk:
         if what == "sync":
             peer.syncing += 1
             return True
-        self._send(peer, {"error": f"unknown request {what!r}: is the supervisor older? send it SIGHUP"})
+        problem = f"unknown request {what!r}: is the supervisor older? send it SIGHUP"
+        self._send(peer, {"error": problem})
         return False
 
     def synced(self, trouble: str = "") -> None:

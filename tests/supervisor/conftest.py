@@ -139,16 +139,20 @@ class Engine:
                 self.disconnect()
         return value
 
+    def _is_final(self, reference: str) -> bool:
+        return self.task(reference).status.is_final
+
+    def _is_clean(self, reference: str) -> bool:
+        return not self.dirty(reference)
+
     def ended(self, *references: str, timeout: float = 20) -> list[Task]:
         """These tasks once all of them are at a final status and published."""
         for reference in references:
             self.until(
-                lambda reference=reference: self.task(reference).status.is_final,
+                functools.partial(self._is_final, reference),
                 timeout, f"{reference} ends",
             )
-            self.until(
-                lambda reference=reference: not self.dirty(reference), timeout, "published"
-            )
+            self.until(functools.partial(self._is_clean, reference), timeout, "published")
         return [self.task(reference) for reference in references]
 
     def run(self, spec: TaskSpec, timeout: float = 20) -> Task:

@@ -1,5 +1,6 @@
 """How an attempt ends: codes, signals, the task's own word, timeouts, retries (DESIGN 4)."""
 
+import itertools
 import os
 import signal
 import time
@@ -30,7 +31,8 @@ def test_signal_that_ended_a_task_is_kept(engine):
 
 def test_success_codes_decide_what_is_well(engine):
     engine.submit(
-        engine.sh("a", "exit 24", success_codes=(0, 24)), engine.sh("b", "exit 0", success_codes=(1,))
+        engine.sh("a", "exit 24", success_codes=(0, 24)),
+        engine.sh("b", "exit 0", success_codes=(1,)),
     )
     ended = engine.ended("a", "b")
     assert [(task.status, task.code) for task in ended] == [("OK", 24), ("ERR", 0)]
@@ -134,7 +136,7 @@ def test_retries_on_codes_leave_other_codes_alone(engine):
 def test_retry_waits_for_its_delay_which_grows(engine):
     engine.run(engine.sh("a", "exit 1", retries=Retries(2, 0.15, backoff=2.0)))
     rows = engine.attempts("a")
-    waits = [after[6] - before[7] for before, after in zip(rows, rows[1:], strict=False)]
+    waits = [after[6] - before[7] for before, after in itertools.pairwise(rows)]
     assert waits[0] >= 0.14
     assert waits[1] >= 0.29
 

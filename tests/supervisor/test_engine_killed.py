@@ -186,9 +186,10 @@ def test_two_connects_at_once_start_one_supervisor(engine):
         for _ in range(6)
     ]
     for starter in starters:
+        assert starter.stdin
         starter.stdin.write("x")
         starter.stdin.flush()
-    pids = {starter.stdout.readline().strip() for starter in starters}
+    pids = {starter.stdout.readline().strip() for starter in starters if starter.stdout}
     for starter in starters:
         starter.communicate()
     assert len(pids) == 1
@@ -235,7 +236,7 @@ def test_hello_says_version_and_whether_tasks_survive_the_caller(engine):
 
 def test_start_up_error_reaches_the_one_who_started_it(engine, host):
     host.state_dir.mkdir(mode=0o700)
-    Path(engine.places.catalogue).write_text("this is not a database, whatever its name says\n" * 99)
+    Path(engine.places.catalogue).write_text("no database, whatever its name says\n" * 99)
     with pytest.raises(CannotDo, match="not a catalogue"):
         client.connect(engine.places)
 
@@ -260,10 +261,12 @@ def test_many_watchers_at_once_are_all_told(engine, host):
     gate = host.fifo()
     engine.submit(engine.sh("a", f"read x < {gate}"))
     engine.running("a")
-    told = []
+    told: list[str | bool] = []
 
     def watch() -> None:
-        with client.connect(engine.places) as connection:
+        connection = client.connect(engine.places)
+        assert connection
+        with connection:
             connection.watch()
             told.append("ready")
             told.append(connection.wait_event(20))

@@ -107,7 +107,7 @@ BLOCKS = ("link", "dangling", "directory", "full-directory", "fifo", "foreign")
 
 def block(path: Path, how: str, host) -> Path:
     """Put something else in the PID-file's place; returns what must stay as it is."""
-    precious = host.write("precious/file", "untouched\n")
+    precious: Path = host.write("precious/file", "untouched\n")
     path.unlink(missing_ok=True)
     if how == "link":
         path.symlink_to(precious)

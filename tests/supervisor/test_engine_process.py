@@ -1,4 +1,4 @@
-"""What a task is started with: argv, descriptors, environment, directory, user, limits (DESIGN 5)."""
+"""What a task is started with: argv, descriptors, environment, directory, user, limits."""
 
 import fcntl
 import json
@@ -208,7 +208,9 @@ def test_limits_and_niceness_are_set(engine):
 
 def test_descriptor_limit_is_the_one_of_before_the_supervisor_raised_its_own(engine):
     engine.run(engine.sh("a", "ulimit -Sn"))
-    mine = subprocess.run(["/bin/sh", "-c", "ulimit -Sn"], capture_output=True, text=True, check=True)
+    mine = subprocess.run(
+        ["/bin/sh", "-c", "ulimit -Sn"], capture_output=True, text=True, check=True
+    )
     assert engine.output("a") == mine.stdout
 
 

@@ -64,7 +64,10 @@ def test_task_that_ignores_term_is_killed(engine, host):
 
 
 def test_own_ladder_is_climbed_in_its_order(engine):
-    text = "exec 2> /dev/null; trap 'echo INT' INT; trap 'echo USR1' USR1; touch up; while :; do sleep 0.02; done"
+    text = (
+        "exec 2> /dev/null; trap 'echo INT' INT; trap 'echo USR1' USR1; touch up; "
+        "while :; do sleep 0.02; done"
+    )
     ladder = (("INT", 0.15), ("USR1", 0.15), ("KILL", 0.0))
     engine.submit(engine.sh("a", text, kill=ladder))
     engine.until(engine.path("up").exists)
