@@ -138,6 +138,17 @@ def test_page_commands_do_what_it_shows(page, reader):
     assert not wrong, f"{page.relative_to(ROOT)}\n" + "\n".join(wrong)
 
 
+@pytest.mark.slow
+def test_readme_commands_do_what_it_shows(copy_checkout, host):
+    checkout = copy_checkout(host.root / "checkout")
+    outside = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+    environment = {**host.env, **outside}
+    for name in ("LTSPEC_STATE_DIR", "LTSPEC_RUN_DIR", "PYTHONWARNINGS"):
+        del environment[name]
+    wrong = run_page((ROOT / "README.md").read_text(), checkout, environment)
+    assert not wrong, "README.md\n" + "\n".join(wrong)
+
+
 LINK = re.compile(r"\]\((?!https?://|mailto:)([^)#\s]+)(?:#[^)]*)?\)")
 
 
