@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ltspec.catalogue.listing import by_keys
-from ltspec.catalogue.store import Store
+from ltspec.catalogue.store import Store, translated
 from ltspec.errors import NotFound
 from ltspec.model import Attempt, Report, Task, TaskSpec
 from ltspec.states import Outcome, Status
@@ -100,3 +100,10 @@ def history(store: Store, key: int, newest: int = 20) -> History:
         " ORDER BY number DESC LIMIT ?", (key, newest),
     )
     return History(total, good, tuple(row[0] for row in rows))
+
+
+def damage(store: Store) -> str:
+    """What SQLite finds wrong with the whole file; "" where nothing is."""
+    with translated(store.path):
+        found = str(store.row("PRAGMA quick_check(1)")[0])
+    return "" if found == "ok" else found

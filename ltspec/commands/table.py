@@ -32,6 +32,7 @@ COMMANDS = {
     "progress": "say from inside a task how far it is",
     "prune": "take old history away",
     "report": "look at the reports to the panel, send them again",
+    "doctor": "find out what is wrong with this installation, and repair it",
     "init": "write a starting point: jobs, configuration, CI, editor settings",
     "schema": "print the JSON Schema of spec files or of the configuration",
     "wake": "start the supervisor if work waits",
