@@ -215,10 +215,11 @@ class Supervisor:
                 self._record_pids()
                 self._commit_failed(now)
                 self.publisher.flush()
-            reached("start.recorded")
             self._committed([], failed)
 
     def _committed(self, over: list[Running], failed: list[Failed]) -> None:
+        if self.unrecorded:
+            reached("start.recorded")
         self.unrecorded.clear()
         self.publisher.flushed()
         for running in over:
