@@ -265,7 +265,8 @@ def main() -> int:
         state, run_dir, root, first = arguments.submit
         submit(Places(state, run_dir), Path(root), int(first), 50)
         return 0
-    return run(arguments.seed, arguments.tasks, arguments.kills)
+    tasks = -(-arguments.tasks // 50) * 50      # in whole pieces
+    return run(arguments.seed, tasks, arguments.kills)
 
 
 if __name__ == "__main__":
