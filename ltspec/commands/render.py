@@ -141,10 +141,11 @@ def _user(task: TaskSpec) -> Any:
     import os
     import pwd
 
+    from ltspec.spec import accounts
     from ltspec.spec.environment import UserFacts
 
     try:
-        found = pwd.getpwnam(task.user) if task.user else pwd.getpwuid(os.geteuid())
+        found = accounts.user(task.user) if task.user else pwd.getpwuid(os.geteuid())
     except KeyError:
         name = task.user or str(os.geteuid())
         plain.warning(f"this host has no user {name}")

@@ -1,4 +1,4 @@
-"""A task's environment, as one pure function, so that `render` shows what the supervisor gives.
+"""A task's environment, as one function, so that `render` shows what the supervisor gives.
 
 Order, the later wins: clean base (PATH, HOME, USER, LOGNAME, SHELL, LANG, TZ), `env_pass`,
 `env_file`, `env`, `secrets`, then MGR_LT_PID and LTSPEC_*, which nothing overrides (DESIGN 6).
@@ -12,6 +12,7 @@ from typing import NamedTuple
 from ltspec.model import TaskSpec
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+LOCAL_TIME = "/etc/localtime"
 
 
 class UserFacts(NamedTuple):
@@ -45,6 +46,7 @@ def build(
         "LOGNAME": user.name,
         "SHELL": user.shell or "/bin/sh",
         "LANG": "C.UTF-8",
+        "TZ": time_zone(),
         **spec.env_pass,
         **files,
         **spec.env,
@@ -61,6 +63,16 @@ def build(
     env["LTSPEC_TOKEN"] = token
     env["LTSPEC_PROGRESS"] = progress
     return env
+
+
+def time_zone() -> str:
+    """The host's time zone as TZ has it: its name (Europe/Berlin) where /etc/localtime leads to
+    one, else that file itself (tzset(3)); UTC where there is none."""
+    try:
+        target = os.path.realpath(LOCAL_TIME, strict=True)
+    except OSError:
+        return "UTC"
+    return target.partition("/zoneinfo/")[2] or f":{LOCAL_TIME}"
 
 
 def read_file(path: str) -> dict[str, str]:

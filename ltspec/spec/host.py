@@ -10,6 +10,7 @@ from functools import cache
 from typing import NamedTuple
 
 from ltspec.model import TaskSpec
+from ltspec.spec import accounts
 from ltspec.spec.loading import Loaded
 from ltspec.spec.problems import ERROR, WARNING, Problem, did_you_mean, in_order, merge_turns
 
@@ -70,14 +71,14 @@ class _Checker:
 
         found: list[_Finding] = []
         try:
-            uid = pwd.getpwnam(user).pw_uid if user else self.euid
+            uid = accounts.user(user).pw_uid if user else self.euid
         except KeyError:
             names = [entry.pw_name for entry in pwd.getpwall()]
             found.append(_Finding("LT601", "user", f"this host has no user `{user}`",
                                   did_you_mean(str(user), names)))
             uid = self.euid
         try:
-            gid = grp.getgrnam(group).gr_gid if group else os.getegid()
+            gid = accounts.group(group).gr_gid if group else os.getegid()
         except KeyError:
             names = [entry.gr_name for entry in grp.getgrall()]
             found.append(_Finding("LT602", "group", f"this host has no group `{group}`",

@@ -2,7 +2,6 @@
 the child that is about to become the task.
 """
 
-import grp
 import os
 import pwd
 import resource
@@ -13,6 +12,7 @@ from functools import cache
 from typing import Any, NamedTuple, cast
 
 from ltspec import process
+from ltspec.spec import accounts
 
 SECRET_BYTES = 65536
 SECRET_SECONDS = 60.0
@@ -52,11 +52,11 @@ def resolve(user: str | None, group: str | None) -> User | None:
     if user is None and group is None:
         return None
     try:
-        wanted = pwd.getpwnam(user) if user else pwd.getpwuid(os.geteuid())
+        wanted = accounts.user(user) if user else pwd.getpwuid(os.geteuid())
     except KeyError as error:
         raise process.CannotStart(f"there is no user {user}") from error
     try:
-        gid = grp.getgrnam(group).gr_gid if group else wanted.pw_gid
+        gid = accounts.group(group).gr_gid if group else wanted.pw_gid
     except KeyError as error:
         raise process.CannotStart(f"there is no group {group}") from error
     if wanted.pw_uid == os.geteuid() and gid == os.getegid():

@@ -1,6 +1,7 @@
 """From files to tasks: precedence, defaults, loops, tags, needs, reports, paths, identity."""
 # ruff: noqa: E501 - the tables of cases are read row by row
 
+import os
 
 import pytest
 
@@ -130,3 +131,13 @@ def test_what_the_host_lacks_is_found_with_its_place(load):
                   "limits: { memory: 1GiB }\ncwd: /no/such/place\n", for_host=True)
     found = {problem.code: problem.line for problem in host.check(loaded)}
     assert found.items() >= {"LT601": 3, "LT602": 4, "LT604": 5, "LT605": 2, "LT606": 6}.items()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may run a task as another number")
+@pytest.mark.parametrize(("fields", "codes"), [
+    ("user: 0\ngroup: \"0\"", set()), ("user: 4294000000", {"LT601"}),
+    ("group: '4294000000'", {"LT602"}),
+])
+def test_a_user_or_group_may_be_a_number_that_the_host_knows(load, fields, codes):
+    loaded = load(f"id: one\ncommand: /bin/sh\n{fields}\n", for_host=True)
+    assert {problem.code for problem in host.check(loaded)} == codes

@@ -115,9 +115,8 @@ def test_environment_is_clean_whatever_the_starter_had(engine, monkeypatch):
     monkeypatch.setenv("LD_LIBRARY_PATH", "/leaked")
     env = look(engine, env={"GIVEN": "v"}, env_pass={"PASSED": "p"})["env"]
     ours = {name for name in env if not name.startswith("LTSPEC_")}
-    assert ours <= {
+    assert ours - {"LC_CTYPE"} == {
         "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "MGR_LT_PID", "GIVEN", "PASSED",
-        "LC_CTYPE",
     }
     assert (env["GIVEN"], env["PASSED"], env["LTSPEC_ID"]) == ("v", "p", "a")
 
