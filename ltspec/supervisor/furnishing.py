@@ -14,7 +14,7 @@ import sys
 
 from ltspec import pidfile
 from ltspec.paths import Places, make_private
-from ltspec.supervisor.guardian import listen
+from ltspec.supervisor.door import listen
 
 _PROGRAMS = {"mgrctl": "ltspec.mgrctl.command", "ltspec": "ltspec.cli"}
 

@@ -6,7 +6,7 @@ supervisor, and keeps their zombies (their exit codes) until the new one says th
 committed. It restarts a supervisor that died, with a brake, and leaves when that one leaves.
 
     supervisor exits 0        nothing to do: leave
-    supervisor dies           start another one, at once the first time, then more and more slowly
+    supervisor dies           start another one: at once, or later and later (`brake`)
     SIGTERM, SIGINT           end the supervisor, leave; tasks run on
     SIGHUP                    end the supervisor, exec this program anew (an upgrade), go on
     guardian killed           the supervisor execs itself into this program, with the same sockets
@@ -15,7 +15,6 @@ It must not import anything large and must never wait for anything but its event
 """
 
 import argparse
-import fcntl
 import os
 import select
 import signal
@@ -24,16 +23,10 @@ import sys
 import time
 from typing import NoReturn
 
-PR_SET_CHILD_SUBREAPER = 36
-LOCK_SECONDS = 10
-BRAKE = (0.0, 0.1, 0.5, 2.0, 5.0, 15.0, 30.0)    # seconds before each restart in a row
-STABLE_SECONDS = 60.0
+from ltspec.supervisor import brake, door, orphans
+
 START_FAILED = 5
-BACKLOG = 512
-
-
-class CannotGuard(Exception):
-    """Why this guardian cannot do its work."""
+ASKING = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 
 
 class Guardian:
@@ -49,14 +42,18 @@ class Guardian:
         self.buffer = b""
         self.keep: set[int] = set()      # orphans whose end is not committed yet
         self.adopted = False             # the supervisor has told which orphans it watches
-        self.deaths = 0
+        self.worked = False              # this supervisor has committed an end
+        self.was_ready = False           # one of ours has come as far as its loop
+        self.fruitless = 0               # lives in a row that came to nothing
         self.started_at = 0.0
+        self.next_start = 0.0
         self.wanted = ""                 # "leave" or "reload" once a signal asked for it
 
     def run(self) -> int:
         """Guard until there is nothing to guard; returns the exit code."""
-        become_subreaper()
-        _write_pid(self.lock)
+        if not orphans.become_subreaper():
+            say("this kernel gives no child subreaper: exit codes of orphans may be lost")
+        door.write_pid(self.lock)
         wakeup = self._catch_signals()
         code = self._start_supervisor(first=True)
         poller = select.poll()
@@ -72,7 +69,8 @@ class Guardian:
                 poller.unregister(sock)
             self._listen_to_supervisor()
             code = self._look_after_children()
-        return self._leave(code)
+        door.close_doors(self.lock, self.arguments.state_dir, self.arguments.run_dir)
+        return code
 
     # -- signals ----------------------------------------------------------------------------
 
@@ -83,6 +81,7 @@ class Guardian:
         signal.signal(signal.SIGHUP, lambda *_: self._want("reload"))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._want("leave"))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ASKING)     # see exec_guardian
         return reading
 
     def _want(self, what: str) -> None:
@@ -94,6 +93,7 @@ class Guardian:
 
     def _start_supervisor(self, *, first: bool = False) -> int | None:
         """Start one; None, or the exit code with which to give up."""
+        self.worked = False
         ours, theirs = socket.socketpair()
         arguments = self.arguments
         argv = [
@@ -122,7 +122,7 @@ class Guardian:
         except OSError as error:
             say(f"cannot start a supervisor: {error}")
             self.supervisor = 0
-            self.deaths += 1
+            self._brake(lived=0.0)
         finally:
             for number in passed:
                 os.set_inheritable(number, False)
@@ -141,8 +141,15 @@ class Guardian:
     def _restart_in(self) -> float | None:
         if self.supervisor:
             return None
-        brake = BRAKE[min(self.deaths, len(BRAKE)) - 1] if self.deaths else 0.0
-        return max(0.0, self.started_at + brake - time.monotonic())
+        return max(0.0, self.next_start - time.monotonic())
+
+    def _brake(self, *, lived: float) -> float:
+        """Count a life that is over; seconds until the next one may begin."""
+        fruitful = brake.was_fruitful(worked=self.worked, lived=lived)
+        self.fruitless = 0 if fruitful else self.fruitless + 1
+        pause = brake.seconds(self.fruitless)
+        self.next_start = time.monotonic() + pause
+        return pause
 
     def _listen_to_supervisor(self) -> None:
         if self.control is None:
@@ -160,14 +167,16 @@ class Guardian:
             elif word == "reap":
                 self.keep.difference_update(map(int, pids))
             elif word == "ready":
-                self.adopted = True
+                self.adopted = self.was_ready = True
+            elif word == "worked":
+                self.worked = True
 
     def _look_after_children(self) -> int | None:
         """Reap what is free to go; a dead supervisor is followed by another one."""
         ended = self._supervisor_end()
         if ended is None and self.supervisor:
             if self.adopted:
-                self._reap_strays()
+                orphans.reap_strays(self.keep, self.supervisor)
             return None
         if ended is not None:
             code = self._after(ended)
@@ -200,34 +209,12 @@ class Guardian:
             self._exec_anew()
         if self.wanted == "leave" or ended == 0:
             return 0
-        lived = time.monotonic() - self.started_at
-        never_worked = not self.adopted and self.deaths == 0 and lived < STABLE_SECONDS
-        if ended == START_FAILED and never_worked and not self._has_children():
+        if ended == START_FAILED and not self.was_ready and not orphans.has_children():
             return START_FAILED
-        self.deaths = 1 if lived > STABLE_SECONDS else self.deaths + 1
+        pause = self._brake(lived=time.monotonic() - self.started_at)
         how = f"signal {-ended}" if ended < 0 else f"exit code {ended}"
-        brake = BRAKE[min(self.deaths, len(BRAKE)) - 1]
-        say(f"the supervisor ended with {how}; the next one starts in {brake:g} s")
-        self.started_at = time.monotonic()
+        say(f"the supervisor ended with {how}; the next one starts in {pause:g} s")
         return None
-
-    def _has_children(self) -> bool:
-        try:
-            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
-            return False
-        return True
-
-    def _reap_strays(self) -> None:
-        """Free the zombies of orphans that nobody waits for. When a supervisor dies, its children
-        come here in the same moment as its own zombie, so it is looked at again after each one."""
-        for pid in _zombie_children():
-            if pid in self.keep or pid == self.supervisor:
-                continue
-            state = os.waitid(os.P_PID, self.supervisor, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            if state is not None:
-                return
-            os.waitpid(pid, os.WNOHANG)
 
     # -- the end ----------------------------------------------------------------------------
 
@@ -235,22 +222,13 @@ class Guardian:
         say("reload: starting anew")
         exec_guardian(self.arguments)
 
-    def _leave(self, code: int) -> int:
-        """Close the door: who is still before it gets an end of file and starts another one."""
-        if not _is_at(self.lock, self.arguments.state_dir + "/supervisor.lock"):
-            return code      # the directory was replaced; what is there now is another one's
-        for path in (
-            self.arguments.state_dir + "/supervisor.sock", self.arguments.run_dir + "/.finish.sock"
-        ):
-            try:
-                os.unlink(path)
-            except FileNotFoundError:
-                continue
-        return code
-
 
 def exec_guardian(arguments: argparse.Namespace) -> NoReturn:
-    """Exec this program with the lock and the sockets that are open already."""
+    """Exec this program with the lock and the sockets that are open already.
+
+    A signal that comes before the new program can take it waits: its default action is death.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, ASKING)
     argv = [sys.executable, "-I", "-m", "ltspec.supervisor.guardian"]
     for name in ("state_dir", "run_dir", "lock_fd", "listen_fd", "finish_fd", "idle_exit",
                  "dies_with", "supervisor"):
@@ -268,43 +246,11 @@ def _program(supervisor: str | None) -> list[str]:
     return [supervisor] if supervisor else ["-m", "ltspec.supervisor.main"]
 
 
-def _zombie_children() -> list[int]:
-    """Pids of zombies among our children; the children's list is the kernel's (proc(5))."""
-    found = []
-    with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
-        children = file.read().split()
-    for pid in children:
-        try:
-            state = os.waitid(os.P_PID, int(pid), os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
-            continue
-        if state is not None:
-            found.append(int(pid))
-    return found
-
-
-def _write_pid(lock: int) -> None:
-    """For people and `doctor`; flock is the lock."""
-    try:
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    except OSError:
-        return  # the disk is full
-
-
 def _drain(reading: int) -> None:
     try:
         os.read(reading, 4096)
     except BlockingIOError:
         return
-
-
-def become_subreaper() -> None:
-    """Inherit the orphans of what we start (prctl(2)); the flag survives exec."""
-    import ctypes
-
-    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        say("this kernel gives no child subreaper: exit codes of orphans may be lost")
 
 
 def say(text: str) -> None:
@@ -317,82 +263,6 @@ def say(text: str) -> None:
 
 
 # -- becoming the guardian ------------------------------------------------------------------
-
-
-def _take_lock(path: str) -> int:
-    """The lock that guardian and supervisor share; waits for one that is just leaving."""
-    deadline = time.monotonic() + LOCK_SECONDS
-    signal.signal(signal.SIGALRM, _too_late)
-    while True:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        signal.setitimer(signal.ITIMER_REAL, max(0.01, deadline - time.monotonic()))
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        except TimeoutError:
-            holder = os.pread(lock, 20, 0).decode(errors="replace").strip()
-            os.close(lock)
-            message = (
-                f"another supervisor (pid {holder or 'unknown'}) holds {path} and does not answer\n"
-                "see `ltspec doctor`"
-            )
-            raise CannotGuard(message) from None
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        if _is_at(lock, path):           # else it was deleted while we waited for it
-            return lock
-        os.close(lock)
-
-
-def _too_late(*_: object) -> None:
-    raise TimeoutError
-
-
-def _is_at(file: int, path: str) -> bool:
-    try:
-        there, here = os.stat(path), os.fstat(file)
-    except FileNotFoundError:
-        return False
-    return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
-
-
-def listen(path: str, mode: int) -> int:
-    """A listening socket at `path`, reached through its directory's descriptor (107 bytes)."""
-    directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    name = os.path.basename(path)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        try:  # noqa: SIM105 - contextlib is an import that the guardian spares itself
-            os.unlink(name, dir_fd=directory)    # the lock is ours, so nobody listens there
-        except FileNotFoundError:
-            pass
-        before = os.umask(0o777 & ~mode)
-        try:
-            sock.bind(f"/proc/self/fd/{directory}/{name}")
-        finally:
-            os.umask(before)
-        sock.listen(BACKLOG)
-        return sock.detach()
-    finally:
-        os.close(directory)
-
-
-def _set_up(arguments: argparse.Namespace) -> None:
-    """Take the lock and open the doors, where they were not handed down by an exec."""
-    if arguments.lock_fd is not None:
-        return
-    from ltspec.errors import LtspecError
-    from ltspec.paths import make_private
-
-    try:
-        make_private(arguments.state_dir)
-        make_private(arguments.run_dir, 0o711)
-        arguments.lock_fd = _take_lock(arguments.state_dir + "/supervisor.lock")
-        arguments.listen_fd = listen(arguments.state_dir + "/supervisor.sock", 0o600)
-        arguments.finish_fd = listen(arguments.run_dir + "/.finish.sock", 0o666)
-    except LtspecError as error:
-        raise CannotGuard(str(error)) from error
-    except OSError as error:
-        raise CannotGuard(f"cannot set up {arguments.state_dir}: {error}") from error
 
 
 def _detach() -> None:
@@ -423,8 +293,11 @@ def main(argv: list[str] | None = None) -> int:
         _detach()
     os.chdir("/")
     try:
-        _set_up(arguments)
-    except CannotGuard as error:
+        if arguments.lock_fd is None:       # else an exec handed everything down
+            arguments.lock_fd, arguments.listen_fd, arguments.finish_fd = door.open_doors(
+                arguments.state_dir, arguments.run_dir
+            )
+    except door.CannotGuard as error:
         if arguments.ready_fd is not None:
             os.write(arguments.ready_fd, str(error).encode())
         say(str(error))

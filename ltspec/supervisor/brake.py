@@ -1,0 +1,24 @@
+"""How soon a dead supervisor is followed by the next one. Pure.
+
+The brake is against a supervisor that dies of what it finds at its start or in the catalogue: each
+such life may cost one start (`lost`), so they must not follow each other at full speed. One that is
+killed from outside is no such thing and is followed at once, however often it happens: it has
+committed the end of a task, or has lived for a while.
+"""
+
+STABLE_SECONDS = 10.0     # who lived that long did not die of its start
+FIRST_SECONDS = 0.1
+LONGEST_SECONDS = 30.0
+
+
+def was_fruitful(*, worked: bool, lived: float) -> bool:
+    """Whether a life counts as a good one. `worked`: it committed an end; `lived` in seconds."""
+    return worked or lived >= STABLE_SECONDS
+
+
+def seconds(fruitless: int) -> float:
+    """The pause before the next start, after so many fruitless lives in a row: none, then 0.1 s,
+    doubled each time, at most 30 s."""
+    if not fruitless:
+        return 0.0
+    return float(min(LONGEST_SECONDS, FIRST_SECONDS * 2.0 ** min(fruitless - 1, 20)))
