@@ -101,7 +101,7 @@ def make_private(path: str, mode: int = 0o700) -> None:
     to such a one, or cannot be made.
     """
     try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        _make_parents(os.path.dirname(path))
         os.mkdir(path, mode)
         os.chmod(path, mode)
     except FileExistsError:
@@ -110,8 +110,21 @@ def make_private(path: str, mode: int = 0o700) -> None:
         raise CannotDo(f"cannot make the directory {path}: {error.strerror}") from error
 
 
+def _make_parents(path: str) -> None:
+    """Never writable by others, also where the umask would allow it: who can write above our
+    directory can put another one in its place."""
+    if os.path.isdir(path):
+        return
+    _make_parents(os.path.dirname(path))
+    try:
+        os.mkdir(path, 0o755)
+    except FileExistsError:
+        return      # another command was faster
+
+
 def check_private(path: str) -> None:
-    """Raise CannotDo where the directory is another user's or others may write in it."""
+    """Raise CannotDo where the directory is another user's, others may write in it, or we may not
+    enter it."""
     try:
         found = os.stat(path)
     except OSError as error:
@@ -126,4 +139,7 @@ def check_private(path: str) -> None:
         raise CannotDo(message)
     if found.st_mode & 0o022:
         message = f"{path} is writable by others\nmake it private: chmod go-w {path}"
+        raise CannotDo(message)
+    if not os.access(path, os.R_OK | os.X_OK, effective_ids=True):
+        message = f"{path} is closed to its own user\nopen it: chmod u+rwx {path}"
         raise CannotDo(message)

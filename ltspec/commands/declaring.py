@@ -15,6 +15,7 @@ from ltspec import clock
 from ltspec.apply.decision import decide
 from ltspec.catalogue import Store, details, enqueue, listing, open_store, queues
 from ltspec.catalogue.enqueue import Change, QueueSettings
+from ltspec.commands import session
 from ltspec.errors import InvalidSpec
 from ltspec.output.recap import Declared, Missing, Placed
 from ltspec.states import Status
@@ -176,7 +177,7 @@ def rehearse(
 @contextlib.contextmanager
 def _some_store(where: Places) -> Iterator[Store]:
     """The catalogue, or an empty one in a temporary directory where there is none yet."""
-    if os.path.exists(where.catalogue):
+    if session.has_catalogue(where):
         with contextlib.closing(open_store(where.catalogue)) as store:
             yield store
         return
@@ -188,9 +189,7 @@ def _some_store(where: Places) -> Iterator[Store]:
 
 def remove_of_file(where: Places, source: str) -> list[str]:
     """Take away the waiting tasks of a file that is gone; their references."""
-    from ltspec.commands import session
-
-    if not os.path.exists(where.catalogue):
+    if not session.has_catalogue(where):
         return []
     taken = []
     with session.connect(where) as connection, contextlib.closing(session.writer(where)) as store:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from ltspec.catalogue import Store, open_store
-from ltspec.errors import NotFound
+from ltspec.errors import CannotDo, NotFound
 from ltspec.output import plain
 from ltspec.paths import Places, check_private, places
 
@@ -44,17 +44,27 @@ def places_from(config: Config) -> Places:
     return places(config)
 
 
+def has_catalogue(where: Places) -> bool:
+    """True where something was ever applied.
+
+    Raises CannotDo where the state directory is another user's, open to others or closed to us.
+    """
+    try:
+        os.lstat(where.state_dir)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise CannotDo(f"cannot use {where.state_dir}: {error.strerror}") from error
+    check_private(where.state_dir)
+    return os.path.exists(where.catalogue)
+
+
 def reader(where: Places) -> Store | None:
     """The catalogue for reading; None where nothing was ever applied. The caller closes it.
 
-    Raises CannotDo where the state directory is another user's or open to others.
+    Raises what `has_catalogue` and `open_store` raise.
     """
-    if not os.path.lexists(where.state_dir):
-        return None
-    check_private(where.state_dir)
-    if not os.path.exists(where.catalogue):
-        return None
-    return open_store(where.catalogue, read_only=True)
+    return open_store(where.catalogue, read_only=True) if has_catalogue(where) else None
 
 
 def existing(where: Places) -> Store:

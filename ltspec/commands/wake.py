@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from ltspec.commands import arguments, session
 from ltspec.output import plain
 
@@ -32,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     """Start it; 0 also where nothing was ever applied."""
     config = session.config_of(args)
     where = session.places_from(config)
-    if not os.path.exists(where.catalogue):
+    if not session.has_catalogue(where):
         if args.json:
             from ltspec.output import records
 
