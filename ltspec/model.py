@@ -57,7 +57,8 @@ class TaskSpec(NamedTuple):
     env: Mapping[str, str] = {}
     env_pass: Mapping[str, str] = {}                 # captured at apply
     env_files: tuple[str, ...] = ()
-    secrets: Mapping[str, Any] = {}                  # NAME: {"file": path} or {"command": [argv]}
+    secrets: Mapping[str, Any] = {}                  # NAME: {"file": path} or {"command": [argv]},
+                                                     # with "fd" at that descriptor
     cwd: str = "/"
     base_dir: str = ""                               # a relative program's start; "" means cwd
     stdin: Mapping[str, str] | None = None           # {"text": …} or {"file": path}

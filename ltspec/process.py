@@ -17,6 +17,7 @@ from ltspec.states import Seen
 _PIDFD_GET_INFO = (3 << 30) | (64 << 16) | (0xFF << 8) | 11  # <linux/pidfd.h>, Linux 6.13
 _PIDFD_INFO_EXIT = 1 << 3                                     # Linux 6.15
 _RESET = [number for number in range(1, signal.NSIG) if number not in (9, 19, 32, 33)]
+FREE_FROM = 64      # a spec may name the descriptors below it
 TRANSIENT = frozenset(
     {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT,
      errno.EROFS, errno.EIO}
@@ -115,6 +116,9 @@ def _become(
     try:
         os.setsid()
         signal.set_wakeup_fd(-1)
+        # Out of the way of the numbers that the task is given.
+        writing = fcntl.fcntl(writing, fcntl.F_DUPFD_CLOEXEC, FREE_FROM)
+        lock = None if lock is None else fcntl.fcntl(lock, fcntl.F_DUPFD_CLOEXEC, FREE_FROM)
         for source, number in keep:
             os.dup2(source, number)
         wanted = {number for _, number in keep} | {writing} | ({lock} - {None})

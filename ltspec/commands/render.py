@@ -113,7 +113,8 @@ def _environment(task: TaskSpec, where: Places) -> dict[str, str]:
     files: dict[str, str] = {}
     for path in task.env_files:
         files.update(_of_file(path))
-    secrets = {name: f"<secret of {_source(secret)}>" for name, secret in task.secrets.items()}
+    secrets = {name: f"<secret of {_source(secret)}>" for name, secret in task.secrets.items()
+               if "fd" not in secret}
     return environment.build(
         task, pidfile=pidfile(task, where), token="<token of the attempt>",  # noqa: S106 - a word in its place
         attempt=1, user=_user(task), state_dir=where.state_dir, run_dir=where.run_dir,

@@ -50,6 +50,8 @@ def _facts(task: TaskSpec) -> list[tuple[str, str]]:
                             for need in task.needs)),
         ("timeout", plain.duration(task.timeout) if task.timeout is not None else ""),
         ("report", task.mgrctl and f"{task.mgrctl} -m {task.manager}"),
+        *(("secret", f"{name} at descriptor {secret['fd']}")
+          for name, secret in task.secrets.items() if "fd" in secret),
     ]
     return [(name, value) for name, value in facts if value]
 
@@ -62,7 +64,8 @@ def record(task: TaskSpec, env: Mapping[str, str], pidfile: str) -> dict[str, An
         "script": None if task.no_log else task.script,
         "env": {name: HIDDEN if task.no_log and name in task.env else value
                 for name, value in env.items()},
-        "cwd": task.cwd, "pidfile": pidfile, "user": task.user, "group": task.group,
+        "secrets": dict(task.secrets), "cwd": task.cwd, "pidfile": pidfile,
+        "user": task.user, "group": task.group,
         "umask": None if task.umask is None else f"{task.umask:04o}", "nice": task.nice,
         "limits": dict(task.limits), "needs": [need._asdict() for need in task.needs],
         "tags": list(task.tags), "priority": task.priority, "timeout": task.timeout,

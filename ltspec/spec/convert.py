@@ -55,12 +55,19 @@ def _env_file(value: Any, base: str) -> Fields:
 
 def _secrets(value: Mapping[str, Any], base: str) -> Fields:
     result: dict[str, Any] = {}
+    taken: dict[int, str] = {}
     for name, secret in value.items():
         entry: dict[str, Any] = {}
         if "file" in secret:
             entry["file"] = os.path.join(base, secret["file"])
         else:
             entry["command"] = _words(secret["command"])
+        if "fd" in secret:
+            entry["fd"] = int(secret["fd"])
+            other = taken.setdefault(entry["fd"], name)
+            if other != name:
+                message = f"`{other}` has the descriptor {entry['fd']} already"
+                raise BadValue(message, "take another", (name, "fd"))
         result[name] = entry
     return {"secrets": result}
 

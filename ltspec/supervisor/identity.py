@@ -101,14 +101,17 @@ def raise_open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def restore_open_files() -> None:
+    """Go back to the descriptor limit of before `raise_open_files`."""
+    if _own_open_files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, _own_open_files[0])
+
+
 @contextmanager
 def original_open_files() -> Iterator[None]:
     """The descriptor limit of before `raise_open_files`, for what is spawned meanwhile."""
-    if not _own_open_files:
-        yield
-        return
     raised = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, _own_open_files[0])
+    restore_open_files()
     try:
         yield
     finally:
@@ -124,13 +127,13 @@ def limit(limits: Mapping[str, int], nice: int | None) -> None:
         os.setpriority(os.PRIO_PROCESS, 0, nice)
 
 
-def secrets(wanted: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, str]:
+def secrets(wanted: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, bytes]:
     """Read the secrets, as the task's user: a file's content or a command's output, without its
     last newline. Raises process.CannotStart naming the secret and its source, never its value."""
     return {name: _secret(name, source, env) for name, source in wanted.items()}
 
 
-def _secret(name: str, source: Mapping[str, Any], env: Mapping[str, str]) -> str:
+def _secret(name: str, source: Mapping[str, Any], env: Mapping[str, str]) -> bytes:
     if "file" in source:
         try:
             with open(source["file"], "rb") as file:
@@ -141,7 +144,7 @@ def _secret(name: str, source: Mapping[str, Any], env: Mapping[str, str]) -> str
         data = _output_of(name, cast("list[str]", source["command"]), env)
     if len(data) > SECRET_BYTES or b"\0" in data:
         raise process.CannotStart(f"secret {name}: longer than 64 KiB, or with a zero byte")
-    return os.fsdecode(data.removesuffix(b"\n"))
+    return data.removesuffix(b"\n")
 
 
 def _output_of(name: str, command: list[str], env: Mapping[str, str]) -> bytes:

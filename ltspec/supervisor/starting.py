@@ -9,7 +9,7 @@ catalogue holds; secrets exist only in the child.
 import os
 import secrets as randomness
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ltspec import pidfile, process
 from ltspec.catalogue.lifecycle import Ready
@@ -216,12 +216,12 @@ def _spawn(
     env = _environment(prepared, places, {}, {})
     argv = _argv(spec, script)
     program = process.find_program(argv[0], env.get("PATH", ""), spec.base_dir or spec.cwd)
-    return process.spawn(
-        process.Launch(
-            program, argv, env, spec.cwd, _umask(spec), stdin,
-            prepared.log, prepared.parameters, lock,
-        )
+    launch = process.Launch(
+        program, argv, env, spec.cwd, _umask(spec), stdin,
+        prepared.log, prepared.parameters, lock,
     )
+    with identity.original_open_files():
+        return process.spawn(launch)
 
 
 def _fork(
@@ -230,6 +230,7 @@ def _fork(
     spec = prepared.spec
 
     def become() -> tuple[str, list[str], dict[str, str]]:
+        identity.restore_open_files()
         identity.limit(spec.limits, spec.nice)
         if prepared.user is not None:
             identity.become(prepared.user)
@@ -239,13 +240,35 @@ def _fork(
         for path in spec.env_files:
             files.update(environment.read_file(path))
         known = _environment(prepared, places, files, {})
-        env = _environment(prepared, places, files, identity.secrets(spec.secrets, known))
+        secrets = _hand_over(spec.secrets, identity.secrets(spec.secrets, known))
+        env = _environment(prepared, places, files, secrets)
         argv = _argv(spec, script)
         base = spec.base_dir or spec.cwd
         return process.find_program(argv[0], env.get("PATH", ""), base), argv, env
 
     keep = [(stdin, 0), (prepared.log, 1), (prepared.log, 2), (prepared.parameters, 3)]
     return process.fork_and_prepare(keep, lock, become)
+
+
+def _hand_over(wanted: Mapping[str, Any], found: Mapping[str, bytes]) -> dict[str, str]:
+    """Put the secrets that have an `fd` there, in the child; the others are for the environment."""
+    rest = {}
+    for name, value in found.items():
+        number = wanted[name].get("fd")
+        if number is None:
+            rest[name] = os.fsdecode(value)
+            continue
+        memory = sealed_memory(value)
+        if memory == number:
+            os.set_inheritable(number, True)
+            continue
+        try:
+            os.dup2(memory, number)
+        except OSError as error:         # above the limit of open files
+            message = f"secret {name}: descriptor {number}: {error.strerror}"
+            raise process.CannotStart(message) from error
+        os.close(memory)
+    return rest
 
 
 def _open_stdin(spec: TaskSpec, user: identity.User | None) -> int:

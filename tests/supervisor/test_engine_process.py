@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pwd
+import resource
 import stat
 import subprocess
 import sys
@@ -192,6 +193,24 @@ def test_secrets_come_from_file_and_command(engine, host):
     assert (env["FROM_FILE"], env["FROM_COMMAND"]) == ("s3cret", "w0rd")
 
 
+def test_secrets_with_a_descriptor_are_there_and_not_in_the_environment(engine, host):
+    path = str(host.write("secret", "s3cret\n"))
+    numbers = (4, 5, 9, 63)
+    secrets = {f"AT_{number}": {"file": path, "fd": number} for number in numbers}
+    text = 'for n in 4 5 9 63; do readlink "/dev/fd/$n"; cat "/dev/fd/$n"; echo; done; env'
+    engine.run(engine.sh("a", text, secrets=secrets))
+    said = engine.output("a").splitlines()
+    assert said[:8] == ["/memfd:ltspec (deleted)", "s3cret"] * 4
+    assert not [line for line in said[8:] if "s3cret" in line or line.startswith("AT_")]
+
+
+def test_secret_at_a_descriptor_that_is_not_allowed_is_named(engine, host):
+    secrets = {"A": {"command": ["/bin/echo", "x"], "fd": 60}}
+    engine.run(engine.spec("a", secrets=secrets, limits={"open_files": 20}))
+    said = "ERR cannot start: secret A: descriptor 60: Bad file descriptor"
+    assert host.status("a") == said
+
+
 def test_secret_that_cannot_be_had_is_named_without_its_value(engine, host):
     secrets = {"PASSWORD": {"command": ["/bin/sh", "-c", "echo halfasecret; exit 3"]}}
     engine.run(engine.spec("a", secrets=secrets))
@@ -206,11 +225,15 @@ def test_limits_and_niceness_are_set(engine):
 
 
 def test_descriptor_limit_is_the_one_of_before_the_supervisor_raised_its_own(engine):
-    engine.run(engine.sh("a", "ulimit -Sn"))
-    mine = subprocess.run(
-        ["/bin/sh", "-c", "ulimit -Sn"], capture_output=True, text=True, check=True
-    )
-    assert engine.output("a") == mine.stdout
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 500), hard))
+    try:
+        engine.connection.fileno()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    for fields in ({}, {"nice": 1}):          # by posix_spawn, by fork
+        engine.run(engine.sh("a", "ulimit -Sn; ulimit -Hn", **fields))
+        assert engine.output("a", engine.task("a").attempts) == f"{min(soft, 500)}\n{hard}\n"
 
 
 @needs_root
