@@ -51,6 +51,11 @@ class Places(NamedTuple):
         return self.state_dir + "/start.lock"
 
     @property
+    def slate(self) -> str:
+        """Which process the newest start is, until the catalogue has its pid."""
+        return self.state_dir + "/supervisor.started"
+
+    @property
     def supervisor_log(self) -> str:
         """What the supervisor says about itself."""
         return self.state_dir + "/supervisor.log"

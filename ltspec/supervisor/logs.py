@@ -7,58 +7,63 @@ in that moment may be missing. `stop` ends the task.
 
 import ctypes
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from ltspec.clock import Now
-
-if TYPE_CHECKING:
-    from ltspec.supervisor.loop import Supervisor
-    from ltspec.supervisor.running import Running
+from ltspec.paths import Places
+from ltspec.supervisor.running import Running, Table
 
 LOOK_SECONDS = 2.0
 _COLLAPSE_RANGE = 0x08
 _BLOCK = 1 << 20
 
 
-def watch(supervisor: "Supervisor", running: "Running") -> None:
-    """Begin to look at this attempt's log."""
-    supervisor.limited_logs.add(running)
-    if supervisor.next_log_look is None:
-        supervisor.next_log_look = supervisor.clock().boot + LOOK_SECONDS
+class LimitedLogs:
+    """The running attempts whose log has a limit; without one nothing wakes up."""
 
+    def __init__(
+        self, places: Places, table: Table, end: Callable[[Running, str, Now], None]
+    ) -> None:
+        self.places = places
+        self.table = table
+        self.end = end
+        self.due: float | None = None     # boot clock
+        self._running: set[Running] = set()
 
-def due(supervisor: "Supervisor") -> float | None:
-    """When the next look is due (boot clock), None where no running task has a limit."""
-    return supervisor.next_log_look
+    def watch(self, running: Running, boot: float) -> None:
+        """Begin to look at this attempt's log where it has a limit."""
+        if running.spec.log_max_size is None:
+            return
+        self._running.add(running)
+        if self.due is None:
+            self.due = boot + LOOK_SECONDS
 
+    def step(self, now: Now) -> None:
+        """Look at all of them where it is time."""
+        if self.due is None or now.boot < self.due:
+            return
+        for running in list(self._running):
+            if self.table.by_key.get(running.key) is not running:
+                self._running.discard(running)
+            else:
+                self._look_at(running, now)
+        self.due = now.boot + LOOK_SECONDS if self._running else None
 
-def look(supervisor: "Supervisor", now: Now) -> None:
-    """Look at all limited logs where it is time."""
-    if supervisor.next_log_look is None or now.boot < supervisor.next_log_look:
-        return
-    for running in list(supervisor.limited_logs):
-        if supervisor.table.by_key.get(running.key) is not running:
-            supervisor.limited_logs.discard(running)
+    def _look_at(self, running: Running, now: Now) -> None:
+        spec = running.spec
+        path = self.places.log(spec.manager, spec.queue, spec.id, running.number)
+        limit = spec.log_max_size or 0
+        try:
+            size = os.stat(path).st_size
+        except FileNotFoundError:
+            return
+        if size <= limit:
+            return
+        if spec.log_on_full == "stop":
+            self.end(running, f"stopped: its log is longer than {limit} bytes", now)
+            self._running.discard(running)
         else:
-            _look_at(supervisor, running, now)
-    supervisor.next_log_look = now.boot + LOOK_SECONDS if supervisor.limited_logs else None
-
-
-def _look_at(supervisor: "Supervisor", running: "Running", now: Now) -> None:
-    spec = running.spec
-    path = supervisor.places.log(spec.manager, spec.queue, spec.id, running.number)
-    limit = spec.log_max_size or 0
-    try:
-        size = os.stat(path).st_size
-    except FileNotFoundError:
-        return
-    if size <= limit:
-        return
-    if spec.log_on_full == "stop":
-        supervisor.end(running, f"stopped: its log is longer than {limit} bytes", now)
-        supervisor.limited_logs.discard(running)
-    else:
-        keep_tail(path, limit // 2)
+            keep_tail(path, limit // 2)
 
 
 def keep_tail(path: str, keep: int) -> None:

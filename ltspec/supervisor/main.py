@@ -19,7 +19,8 @@ from ltspec.catalogue import lifecycle, open_store
 from ltspec.errors import CannotDo, LtspecError
 from ltspec.paths import Places, check_private
 from ltspec.supervisor import furnishing, identity, recovery
-from ltspec.supervisor.loop import Guardian, Supervisor
+from ltspec.supervisor.control import Control
+from ltspec.supervisor.loop import Supervisor
 from ltspec.supervisor.talk import Talk
 
 START_FAILED = 5    # the exit code that tells the guardian: it cannot work, do not try at once
@@ -97,7 +98,7 @@ def _build(arguments: argparse.Namespace, places: Places) -> Supervisor:
     run = pidfile.RunDirectory(places.run_dir, shared=furnishing.furnish(places))
     supervisor = Supervisor(
         store=store, places=places, run=run, epoll=select.epoll(), boot_id=boot_id,
-        guardian=Guardian(arguments.control_fd), idle_exit=arguments.idle_exit,
+        control=Control(arguments.control_fd), idle_exit=arguments.idle_exit,
         clock=clock.now, say=say,
     )
     _adopt(supervisor)
@@ -131,16 +132,16 @@ def _keep_from_tasks(arguments: argparse.Namespace) -> None:
 
 
 def _adopt(supervisor: Supervisor) -> None:
-    found = recovery.recover(supervisor.store, supervisor.boot_id)
+    found = recovery.recover(
+        supervisor.store, supervisor.places, supervisor.turns.boot_id
+    )
     for running in found.adopted:
-        supervisor.watch(running)
-        if running.ended_by:
-            supervisor.resume_ending(running)
-    supervisor.over.extend(found.over)
+        supervisor.adopt(running)
     for running in found.over:
-        supervisor.table.add_over(running)
-    supervisor.unrecorded.extend(found.unrecorded)
-    supervisor.guardian.ready([running.pid for running in found.adopted])
+        supervisor.adopt_over(running)
+    for running in found.unrecorded:
+        supervisor.turns.unrecorded(running)
+    supervisor.control.ready([running.pid for running in found.adopted])
     recovery.clear_scripts(
         supervisor.places, {running.token for running in found.adopted}
     )
@@ -151,10 +152,10 @@ def _adopt(supervisor: Supervisor) -> None:
 
 def _run(supervisor: Supervisor, arguments: argparse.Namespace) -> int:
     stop = _catch_stop_signals(supervisor)
-    while not (supervisor.leaving or supervisor.guardian.lost or stop):
+    while not (supervisor.leaving or supervisor.control.lost or stop):
         supervisor.step(clock.now())
     supervisor.store.close()
-    if supervisor.guardian.lost:
+    if supervisor.control.lost:
         _become_guardian(arguments)
     return 0
 

@@ -2,8 +2,8 @@
 
 For each attempt without an end: another boot -> it is gone; a recorded process that exists (running
 or unreaped) -> adopted by identity; one that does not -> what it said of itself, else `lost`. An
-attempt without a recorded pid is looked for by its mark; where nobody carries it, it is `lost`:
-whether it started cannot be known, and it must not run twice.
+attempt without a recorded pid is looked for on the slate, then by its mark; where nobody carries
+it, it is `lost`: whether it started cannot be known, and it must not run twice.
 """
 
 import os
@@ -14,7 +14,7 @@ from ltspec.catalogue import Store, lifecycle
 from ltspec.model import TaskSpec
 from ltspec.paths import Places
 from ltspec.states import Seen
-from ltspec.supervisor import identity
+from ltspec.supervisor import identity, slate
 from ltspec.supervisor.running import Running
 from ltspec.supervisor.starting import SCRIPTS
 
@@ -46,12 +46,12 @@ class _Row(NamedTuple):
     retried: int
 
 
-def recover(store: Store, boot_id: str) -> Found:
+def recover(store: Store, places: Places, boot_id: str) -> Found:
     """Look at every attempt without an end; nothing is written."""
     found = Found([], [], [])
     for values in lifecycle.unfinished(store):
         row = _Row(*values)
-        who = _identify(row, boot_id)
+        who = _identify(row, places, boot_id)
         pidfd = process.adopt(who) if who is not None else None
         running = _running(row, who, pidfd)
         if pidfd is None:
@@ -64,11 +64,11 @@ def recover(store: Store, boot_id: str) -> Found:
     return found
 
 
-def _identify(row: _Row, boot_id: str) -> process.Identity | None:
+def _identify(row: _Row, places: Places, boot_id: str) -> process.Identity | None:
     if row.boot_id != boot_id:
         return None
     if row.pid is None:
-        return process.find_marked(row.token)
+        return slate.read(places, row.token) or process.find_marked(row.token)
     return process.Identity(row.pid, row.ticks or 0)
 
 

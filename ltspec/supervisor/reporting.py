@@ -9,7 +9,7 @@ from ltspec import process
 from ltspec.catalogue import Store, outbox
 from ltspec.clock import Now
 from ltspec.paths import Places
-from ltspec.supervisor.seam import reached
+from ltspec.supervisor import seam
 
 _AGAIN_SECONDS = 5.0  # after a sender that could not do its work at all
 
@@ -60,9 +60,9 @@ class Reporting:
         elif wall > now.wall:
             self.next_look = now.boot + min(wall - now.wall, 60.0)
         else:
-            reached("report.due")
+            seam.reached("report.due")
             self._start(now)
-            reached("report.sender")
+            seam.reached("report.sender")
 
     def _start(self, now: Now) -> None:
         self.not_before = now.boot + _AGAIN_SECONDS

@@ -14,9 +14,9 @@ class Running:
     """One attempt whose process has been started and whose end is not committed."""
 
     __slots__ = (
-        "deadline", "ended_by", "error_fd", "file", "finished", "id", "key", "ladder", "lock",
-        "manager", "number", "pid", "pidfd", "published", "queue", "retried", "script", "seen",
-        "spec", "started_boot", "survivors", "ticks", "token", "uid",
+        "deadline", "ended_by", "error_fd", "file", "finished", "id", "is_over", "key", "ladder",
+        "lock", "manager", "number", "pid", "pidfd", "published", "queue", "retried", "script",
+        "seen", "spec", "started_boot", "survivors", "ticks", "token", "uid",
     )
 
     def __init__(
@@ -57,6 +57,7 @@ class Running:
         self.script = script
         self.ended_by = ended_by
         self.seen: Any = None          # states.Seen once the process has ended
+        self.is_over = False           # it waits for the commit of its end
         self.ladder: Any = None        # stopping.Ladder while ltspec ends it
         self.survivors = ""
         self.finished = False          # the PID-file shows what the task said of itself

@@ -3,9 +3,6 @@
 from ltspec.model import Retries
 from ltspec.states import End, Outcome, Status
 
-# How long a supervisor waits before the next try when it cannot start tasks or write the
-# catalogue (disk full, no more processes or descriptors): such a state heals by itself.
-TROUBLE_SECONDS = 2.0
 _RETRIED = frozenset(
     {Outcome.EXIT, Outcome.SIGNAL, Outcome.CRASHED, Outcome.TIMEOUT, Outcome.REPORTED}
 )

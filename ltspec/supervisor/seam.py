@@ -1,7 +1,7 @@
 """The one seam for fault injection: the numbered steps of start, end, report and exit.
 
 In production `reached` does nothing. The tests start the supervisor through a program of theirs
-that replaces it by one that kills the process at a chosen step.
+that replaces it by one that kills the process at a chosen step; so it is called as `seam.reached`.
 """
 
 STEPS = (

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 
-from ltspec.supervisor import loop, main, reporting
+from ltspec.supervisor import main, seam
 
 
 def reached(step: str) -> None:
@@ -14,6 +14,5 @@ def reached(step: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-for module in (loop, reporting):
-    vars(module)["reached"] = reached
+seam.reached = reached
 sys.exit(main.main())
