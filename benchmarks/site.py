@@ -96,12 +96,14 @@ class Site:
         mode = "ro" if read_only else "rw"
         return sqlite3.connect(f"file:{self.places.catalogue}?mode={mode}", uri=True, timeout=20)
 
-    def until_idle(self) -> None:
-        """Return when nothing waits or runs any more; looks so seldom that it costs nothing."""
+    def until_idle(self, queue: str = "%") -> None:
+        """Return when nothing waits or runs in the queue (default: in any); looks so seldom that
+        it costs nothing."""
         with contextlib.closing(self.open(read_only=True)) as connection:
             deadline = time.monotonic() + PATIENCE_SECONDS
-            live = "SELECT EXISTS (SELECT 1 FROM task WHERE status IN ('QUE', 'RUN'))"
-            while connection.execute(live).fetchone()[0]:
+            live = ("SELECT EXISTS (SELECT 1 FROM task WHERE status IN ('QUE', 'RUN')"
+                    " AND queue LIKE ?)")
+            while connection.execute(live, (queue,)).fetchone()[0]:
                 if time.monotonic() > deadline:
                     raise Failed("the tasks do not end")
                 time.sleep(LOOK_SECONDS)
@@ -121,9 +123,19 @@ class Site:
         return 0
 
     def processes(self) -> list[int]:
-        """Guardian and supervisor."""
-        guardian = self.guardian()
-        return [guardian, *_children(guardian, "supervisor")]
+        """Every ltspec process that serves this site, not the tasks."""
+        return [pid for pid in _pids() if self._serves(pid)]
+
+    def supervisor(self) -> int:
+        """The pid of the supervisor that answers."""
+        with self.connect() as connection:
+            return int(connection.hello["pid"])
+
+    def _serves(self, pid: int) -> bool:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            return b"-m" in words and os.fsencode(self.places.state_dir) in words
+        return False
 
     def end(self) -> None:
         """End supervisor and guardian, then what is left of the tasks; again is harmless."""
@@ -178,10 +190,5 @@ def _watched(pid: int) -> Iterator[Any]:
         os.close(descriptor)
 
 
-def _children(pid: int, word: str) -> list[int]:
-    """The children of a process whose command line has this word."""
-    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [
-        int(child) for child in found
-        if word in Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ")
-    ]
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]

@@ -6,18 +6,16 @@ with the last task's end as the catalogue has it; the others' when their waiting
 
 import contextlib
 import os
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
 
 from benchmarks import specs
 from benchmarks.budgets import Budget
-from benchmarks.grounds import Grounds, program
+from benchmarks.grounds import Grounds
 from benchmarks.measuring import Benchmark, Contender
-from benchmarks.site import Site, timed
+from benchmarks.peers import TITLES, installed, peer
+from benchmarks.site import Site
 
 TASKS = 1000
 TRUE = "/bin/true"
@@ -29,7 +27,9 @@ def one_slot(grounds: Grounds) -> Iterator[Sequence[Contender]]:
     yield [
         Contender("ltspec", partial(_ltspec, grounds)),
         Contender("ltspec apply --wait", partial(_ltspec_wait, grounds)),
-        *_peers(grounds, 1),
+        *(Contender(TITLES[name], partial(_spooled, grounds, name), slow=name == "nq")
+          for name, _ in installed(["tsp", "nq"])),
+        *_parallel_contender(grounds, 1),
         Contender("bare spawn loop", _bare),
     ]
 
@@ -41,7 +41,9 @@ def slots(grounds: Grounds) -> Iterator[Sequence[Contender]]:
         Contender("ltspec, one slot", partial(_ltspec, grounds)),
         Contender("ltspec, four slots", partial(_ltspec, grounds, slots=4)),
         Contender("ltspec, common tasks", partial(_ltspec, grounds, queue="")),
-        *_peers(grounds, 4),
+        *(Contender("task-spooler, four slots", partial(_spooled, grounds, name, 4))
+          for name, _ in installed(["tsp"])),
+        *_parallel_contender(grounds, 4),
     ]
 
 
@@ -58,56 +60,28 @@ def _ltspec_wait(grounds: Grounds) -> float:
         return site.ltspec("apply", "--wait", specs.loop(site.root, TASKS))
 
 
-def _peers(grounds: Grounds, slots: int) -> list[Contender]:
-    """Those that are installed and can do it."""
-    found: list[Contender] = []
-
-    def add(name: str, work: Callable[[Path, str], float], *, slow: bool) -> None:
-        path = program(name)
-        if path:
-            title = {"tsp": "task-spooler", "parallel": "GNU parallel"}.get(name, name)
-            found.append(Contender(title, partial(_in_folder, grounds, work, path), slow=slow))
-
-    add("tsp", partial(_task_spooler, grounds, slots), slow=False)
-    if slots == 1:
-        add("nq", partial(_nq, grounds), slow=True)
-    add("parallel", partial(_parallel, grounds, slots), slow=True)
-    return found
+def _spooled(grounds: Grounds, name: str, slots: int = 1) -> float:
+    """tsp and nq are called once a task, and once with -w to wait for the last one."""
+    with peer(grounds, name, slots) as spooler:
+        begun = time.perf_counter()
+        for _ in range(TASKS):
+            spooler.do(TRUE)
+        spooler.do("-w")
+        return time.perf_counter() - begun
 
 
-def _in_folder(grounds: Grounds, work: Callable[[Path, str], float], path: str) -> float:
-    folder = Path(tempfile.mkdtemp(prefix="peer-", dir=grounds.disk))
-    try:
-        return work(folder, path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)  # a server takes its socket away itself
+def _parallel_contender(grounds: Grounds, slots: int) -> list[Contender]:
+    name = TITLES["parallel"] + (f", {slots} at once" if slots > 1 else "")
+    return [
+        Contender(name, partial(_parallel, grounds, slots), slow=True)
+        for _ in installed(["parallel"])
+    ]
 
 
-def _task_spooler(grounds: Grounds, slots: int, folder: Path, tsp: str) -> float:
-    env = grounds.environment(
-        TS_SOCKET=f"{folder}/socket", TMPDIR=str(folder), TS_SLOTS=str(slots)
-    )
-    begun = time.perf_counter()
-    for _ in range(TASKS):
-        _spawned([tsp, TRUE], env)
-    _spawned([tsp, "-w"], env)
-    seconds = time.perf_counter() - begun
-    timed([tsp, "-K"], env, folder)
-    return seconds
-
-
-def _nq(grounds: Grounds, folder: Path, nq: str) -> float:
-    env = grounds.environment(NQDIR=str(folder))
-    begun = time.perf_counter()
-    for _ in range(TASKS):
-        _spawned([nq, TRUE], env)
-    _spawned([nq, "-w"], env)
-    return time.perf_counter() - begun
-
-
-def _parallel(grounds: Grounds, slots: int, folder: Path, parallel: str) -> float:
+def _parallel(grounds: Grounds, slots: int) -> float:
     words = [str(number) for number in range(TASKS)]
-    return timed([parallel, f"-j{slots}", TRUE, ":::", *words], grounds.environment(), folder)
+    with peer(grounds, "parallel") as parallel:
+        return parallel.timed([f"-j{slots}", TRUE, ":::", *words])
 
 
 def _bare() -> float:
@@ -115,12 +89,6 @@ def _bare() -> float:
     for _ in range(TASKS):
         os.waitpid(os.posix_spawn(TRUE, ["true"], {}), 0)
     return time.perf_counter() - begun
-
-
-def _spawned(argv: list[str], env: dict[str, str]) -> None:
-    """As a shell's loop does it, without the shell."""
-    silent = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1)]
-    os.waitpid(os.posix_spawn(argv[0], argv, env, file_actions=silent), 0)
 
 
 ONE_SLOT = Benchmark(
