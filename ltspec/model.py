@@ -67,6 +67,7 @@ class TaskSpec(NamedTuple):
     group: str | None = None
     nice: int | None = None
     limits: Mapping[str, int] = {}
+    cgroup: str = ""                                 # where its group is made; "" the supervisor's
     needs: tuple[Need, ...] = ()
     tags: tuple[str, ...] = ()
     priority: int = 0
@@ -199,7 +200,6 @@ class Attempt(NamedTuple):
     finish_ok: int | None         # what the task said of itself: 1, 0, or None for nothing
     finish_msg: str
     survivors: str                # processes that a stop could not end, as found
-    hook: str                     # what an on_finish command ended with, "" where all went well
 
 
 class Report(NamedTuple):
@@ -215,6 +215,19 @@ class Report(NamedTuple):
     status: str                   # ok or err
     errmsg: str
     answer: str                   # the last answer or the reason why there is none
+
+
+class Hook(NamedTuple):
+    """One `on_finish` command of one final end. Times are seconds since 1970."""
+
+    key: int
+    attempt: int                  # after which; 0 where the task never ran
+    moment: str                   # success, failure or always
+    state: str                    # pending, running, done, failed
+    created: float
+    started: float | None
+    ended: float | None
+    detail: str                   # why it failed
 
 
 class Queue(NamedTuple):

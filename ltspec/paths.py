@@ -15,6 +15,11 @@ SYSTEM_STATE = "/var/lib/ltspec"
 SYSTEM_RUN = "/run/ltspec"
 
 
+# Beside an attempt's log: what it says of its progress, and the output of its `on_finish` commands.
+PROGRESS_SUFFIX = ".progress"
+HOOK_SUFFIX = ".on_finish"
+
+
 class HasDirectories(Protocol):
     """The part of the config that this module reads."""
 
@@ -74,6 +79,11 @@ class Places(NamedTuple):
         """One attempt's output. `=` occurs in no name, so no log has a queue's name."""
         parts = (self.logs, manager, queue, f"{task_id}={attempt}.log")
         return "/".join(part for part in parts if part)
+
+    def log_files(self, manager: str, queue: str, task_id: str, attempt: int) -> tuple[str, ...]:
+        """All files that one attempt may leave in the state directory."""
+        log = self.log(manager, queue, task_id, attempt)
+        return log, log + PROGRESS_SUFFIX, log + HOOK_SUFFIX
 
 
 def places(config: HasDirectories | None = None) -> Places:

@@ -9,7 +9,8 @@ import fcntl
 import os
 import signal
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple, NoReturn
 
 from ltspec.states import Seen
@@ -22,6 +23,9 @@ TRANSIENT = frozenset(
     {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT,
      errno.EROFS, errno.EIO}
 )
+
+
+BUSY = 75    # a helper's exit code: another one of its kind is still at it (EX_TEMPFAIL)
 
 
 class CannotStart(Exception):
@@ -47,6 +51,20 @@ class Identity(NamedTuple):
 
     pid: int
     start_ticks: int
+
+
+@contextmanager
+def only_one(path: str) -> Iterator[bool]:
+    """Holds a lock file; the value is False where another process holds it. Raises OSError."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
+    finally:
+        os.close(file)
 
 
 def spawn(launch: Launch) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ltspec.catalogue.listing import by_keys
-from ltspec.catalogue.store import Store, translated
+from ltspec.catalogue.store import Store
 from ltspec.errors import NotFound
 from ltspec.model import Attempt, Report, Task, TaskSpec
 from ltspec.states import Outcome, Status
@@ -31,7 +31,7 @@ def attempts(store: Store, key: int) -> list[Attempt]:
     """Every attempt that history still has, the first one first."""
     rows = store.execute(
         "SELECT task, number, pid, started, ended, status, outcome, detail, code, signal,"
-        " finish_ok, finish_msg, survivors, hook FROM attempt WHERE task = ? ORDER BY number",
+        " finish_ok, finish_msg, survivors FROM attempt WHERE task = ? ORDER BY number",
         (key,),
     )
     return [
@@ -104,6 +104,5 @@ def history(store: Store, key: int, newest: int = 20) -> History:
 
 def damage(store: Store) -> str:
     """What SQLite finds wrong with the whole file; "" where nothing is."""
-    with translated(store.path):
-        found = str(store.row("PRAGMA quick_check(1)")[0])
+    found = str(store.row("PRAGMA quick_check(1)")[0])
     return "" if found == "ok" else found

@@ -52,13 +52,20 @@ def ended_tasks(store: Store, queue: str | None = None) -> list[Forgettable]:
         " AND NOT EXISTS (SELECT 1 FROM need JOIN task AS other ON other.key = need.task"
         " WHERE need.needed = task.key AND other.status = 'QUE')"
         " AND NOT EXISTS (SELECT 1 FROM report WHERE report.task = task.key"
-        " AND report.state = 'pending') ORDER BY ended DESC, key DESC", (queue,),
+        " AND report.state = 'pending')"
+        " AND NOT EXISTS (SELECT 1 FROM hook WHERE hook.task = task.key"
+        " AND hook.state IN ('pending', 'running')) ORDER BY ended DESC, key DESC", (queue,),
     )
     return [Forgettable(r[0], f"{r[1]}/{r[2]}" if r[1] else r[2], r[3], r[4]) for r in rows]
 
 
 def forget_attempts(store: Store, old: list[Old]) -> None:
     """Take the rows away, but for a task's newest attempt; call it inside `write`."""
+    store.executemany(
+        "DELETE FROM hook WHERE task = ? AND attempt = ? AND state IN ('done', 'failed')"
+        " AND attempt < (SELECT attempts FROM task WHERE key = hook.task)",
+        [(one.key, one.number) for one in old],
+    )
     store.executemany(
         "DELETE FROM attempt WHERE task = ? AND number = ? AND ended IS NOT NULL"
         " AND number < (SELECT attempts FROM task WHERE key = attempt.task)",

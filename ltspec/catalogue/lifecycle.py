@@ -9,6 +9,7 @@ Only the supervisor calls these (and `finish`, which the task itself reaches), i
 
 from typing import Any, NamedTuple
 
+from ltspec.catalogue import hooks
 from ltspec.catalogue.enqueue import requeue
 from ltspec.catalogue.store import Store
 from ltspec.clock import Now
@@ -177,7 +178,7 @@ def end_attempt(
              boot_id, key),
         )
         return Committed("retry")
-    dirty = _finalise(store, key, end, now=now, attempt=number)
+    dirty = _finalise(store, key, end, now=now, attempt=number, ran=True)
     return Committed("removed" if request == "remove" else "final", dirty)
 
 
@@ -190,18 +191,26 @@ def end_waiting(store: Store, key: int, end: End, *, now: Now) -> bool:
     return True
 
 
-def _finalise(store: Store, key: int, end: End, *, now: Now, attempt: int) -> int:
-    """The one place where a task gets a final status: its report and its dependants follow."""
-    dirty, reports = store.row(
+def _finalise(
+    store: Store, key: int, end: End, *, now: Now, attempt: int, ran: bool = False
+) -> int:
+    """The one place where a task gets a final status: its report, its `on_finish` commands and its
+    dependants follow."""
+    dirty, reports, wanted, started = store.row(
         "UPDATE task SET status = ?, outcome = ?, detail = ?, ended = ?, held = 0, due = NULL,"
         " due_boot = NULL, dirty = dirty + 1,"
         " request = CASE request WHEN 'remove' THEN 'remove' ELSE '' END WHERE key = ?"
         " RETURNING dirty, coalesce(json_extract(spec, '$.mgrctl'), '') <> ''"
-        " AND coalesce(json_extract(spec, '$.report'), 'auto') <> 'none'",
+        " AND coalesce(json_extract(spec, '$.report'), 'auto') <> 'none',"
+        " spec ->> '$.on_finish', started",
         (end.status, end.outcome, end.detail, now.wall, key),
     )
     if reports:
         _write_report(store, key, end, now=now, attempt=attempt)
+    if wanted:
+        hooks.write(
+            store, key, wanted, end, now=now, attempt=attempt, started=started if ran else None
+        )
     for (dependant,) in store.execute("SELECT task FROM need WHERE needed = ?", (key,)).fetchall():
         settle(store, dependant, now=now)
     return int(dirty)
@@ -326,6 +335,7 @@ def has_work(store: Store) -> bool:
         store.row("SELECT 1 FROM task WHERE status IN ('QUE', 'RUN') LIMIT 1") is not None
         or store.row("SELECT 1 FROM task WHERE dirty > 0 LIMIT 1") is not None
         or store.row("SELECT 1 FROM report WHERE state = 'pending' LIMIT 1") is not None
+        or hooks.next_due(store) is not None
     )
 
 

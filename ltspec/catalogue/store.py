@@ -8,28 +8,37 @@ Only the holder of the supervisor's lock may create or migrate.
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn, Self
 
 from ltspec.errors import CatalogueError
 
 APPLICATION_ID = 0x4C545350  # "LTSP"
 BUSY_SECONDS = 20.0
-_TRANSIENT = frozenset(
-    f"SQLITE_{name}" for name in ("FULL", "BUSY", "IOERR", "READONLY", "CANTOPEN")
-)
+# What storage can do to us, and what to do about it; any other error of SQLite is a bug of ours.
+_ADVICE = {
+    "SQLITE_FULL": "the disk is full: make room, then try again; nothing was lost",
+    "SQLITE_READONLY": "it cannot be written: look at the mount and the owner",
+    "SQLITE_CANTOPEN": "look at the directory's owner and mode, and at the disk",
+    "SQLITE_CORRUPT": "it is damaged: run `ltspec doctor`",
+    "SQLITE_NOTADB": "it is not a catalogue: run `ltspec doctor`",
+    "SQLITE_BUSY": "another process holds it: run `ltspec doctor`",
+    "SQLITE_IOERR": "the disk gave an error: look at the system's log and at free space",
+    "SQLITE_NOMEM": "there is no memory left: try again when there is",
+    "SQLITE_PROTOCOL": "too many processes use it at once: try again",
+}
+_DAMAGE = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB"})
 
 
 class Store:
     """One connection. Not shared between threads or processes."""
 
-    def __init__(self, path: str, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: str, connection: "_Connection") -> None:
         self.path = path
         self.connection = connection
         self.execute = connection.execute
         self.executemany = connection.executemany
         self._durable = False
-        self._transaction = Transaction(path, connection)
+        self._transaction = Transaction(connection)
         # Lines (manager, queue) in which `lifecycle` has made a task ready; the loop empties it.
         self.released: set[tuple[str, str]] = set()
 
@@ -48,8 +57,7 @@ class Store:
         locked for longer than 20 s, damaged).
         """
         if durable != self._durable:
-            with translated(self.path):
-                self.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            self.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._durable = durable
         return self._transaction
 
@@ -69,82 +77,135 @@ class Store:
 
 
 class Transaction:
-    """BEGIN IMMEDIATE … COMMIT; on an exception ROLLBACK, and SQLite's errors translated.
+    """BEGIN IMMEDIATE … COMMIT; on an exception ROLLBACK.
 
     A class and not a generator: the supervisor runs through it several times a task.
     """
 
-    def __init__(self, path: str, connection: sqlite3.Connection) -> None:
-        self._path = path
+    def __init__(self, connection: "_Connection") -> None:
         self._connection = connection
 
     def __enter__(self) -> None:
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:
-            raise _translate(self._path, error) from error
+        self._connection.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None:
-            try:
+        try:
+            if error is None:
                 self._connection.execute("COMMIT")
-            except sqlite3.Error as failure:
-                self._roll_back()
-                raise _translate(self._path, failure) from failure
-            return
-        self._roll_back()
-        if isinstance(error, sqlite3.Error):
-            raise _translate(self._path, error) from error
-
-    def _roll_back(self) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
 
 
-@contextmanager
-def translated(path: str) -> Iterator[None]:
-    """SQLite's errors become CatalogueError, once, here."""
+class _Cursor(sqlite3.Cursor):
+    """SQLite's errors become CatalogueError, once, here: in a statement or while rows are read."""
+
+    connection: "_Connection"
+
+    def execute(self, sql: str, values: Any = (), /) -> Self:
+        try:
+            return super().execute(sql, values)
+        except sqlite3.Error as error:
+            _fail(self.connection.path, error)
+
+    def executemany(self, sql: str, values: Any, /) -> Self:
+        try:
+            return super().executemany(sql, values)
+        except sqlite3.Error as error:
+            _fail(self.connection.path, error)
+
+    def fetchone(self) -> Any:
+        try:
+            return super().fetchone()
+        except sqlite3.Error as error:
+            _fail(self.connection.path, error)
+
+    def fetchall(self) -> list[Any]:
+        try:
+            return super().fetchall()
+        except sqlite3.Error as error:
+            _fail(self.connection.path, error)
+
+    def __next__(self) -> Any:
+        try:
+            return super().__next__()
+        except sqlite3.Error as error:
+            _fail(self.connection.path, error)
+
+
+class _Connection(sqlite3.Connection):
+    """Knows its file, and makes cursors that translate."""
+
+    path = ""
+
+    def execute(self, sql: str, values: Any = (), /) -> sqlite3.Cursor:
+        return _Cursor(self).execute(sql, values)
+
+    def executemany(self, sql: str, values: Any, /) -> sqlite3.Cursor:
+        return _Cursor(self).executemany(sql, values)
+
+    def executescript(self, sql: str, /) -> sqlite3.Cursor:
+        try:
+            return super().executescript(sql)
+        except sqlite3.Error as error:
+            _fail(self.path, error)
+
+
+def _fail(path: str, error: sqlite3.Error) -> NoReturn:
+    base = "_".join(getattr(error, "sqlite_errorname", "").split("_")[:2])
+    if base not in _ADVICE:
+        raise error
+    advice = _ADVICE[base] if base in _DAMAGE else _state_of_disk(path) or _ADVICE[base]
+    known = CatalogueError(f"cannot use the catalogue {path}: {error}\n{advice}")
+    known.transient = base not in _DAMAGE
+    raise known from error
+
+
+def _state_of_disk(path: str) -> str:
+    """What SQLite does not tell about a file that it cannot open or write."""
     try:
-        yield
-    except sqlite3.Error as error:
-        raise _translate(path, error) from error
+        if _is_read_only(path):
+            return "its file system is read-only: look at the mount and at the system's log"
+        for name in (path, path + "-wal", path + "-shm"):
+            if os.path.exists(name) and not os.access(name, os.R_OK | os.W_OK, effective_ids=True):
+                return f"you may not read and write {name}: look at its owner and mode"
+    except OSError:
+        return ""       # its directory is gone
+    return ""
 
 
-def _translate(path: str, error: sqlite3.Error) -> CatalogueError:
-    name = getattr(error, "sqlite_errorname", "")
-    advice = {
-        "SQLITE_FULL": "the disk is full: make room, then try again; nothing was lost",
-        "SQLITE_READONLY": "it cannot be written: look at the mount and the owner",
-        "SQLITE_CANTOPEN": "look at the directory's owner and mode, and at the disk",
-        "SQLITE_CORRUPT": "it is damaged: run `ltspec doctor`",
-        "SQLITE_NOTADB": "it is not a catalogue: run `ltspec doctor`",
-        "SQLITE_BUSY": "another process holds it: run `ltspec doctor`",
-        "SQLITE_IOERR": "the disk gave an error: look at the system's log and at free space",
-    }
-    base = "_".join(name.split("_")[:2])
-    known = CatalogueError(f"cannot use the catalogue {path}: {error}\n{advice.get(base, name)}")
-    known.transient = base in _TRANSIENT
-    return known
+def _is_read_only(path: str) -> bool:
+    return bool(os.statvfs(os.path.dirname(path)).f_flag & os.ST_RDONLY)
 
 
 def open_store(path: str, *, create: bool = False, read_only: bool = False) -> Store:
     """Open the catalogue. `create` (the lock's holder only) makes or migrates it.
 
     Raises CatalogueError: missing, damaged, unreadable, of a newer or (without `create`) older
-    version.
+    version. One that cannot be made for lack of space leaves no file behind.
     """
-    with translated(path):
-        if create and not os.path.exists(path):
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        uri = "file:" + _quoted(path) + ("?mode=ro" if read_only else "?mode=rw")
-        connection = sqlite3.connect(
-            uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS, cached_statements=256
-        )
+    made = create and not os.path.exists(path)
+    if made:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    mode = "?mode=rw"
+    if read_only:
+        # Without a -wal SQLite would have to make one; where nobody can write, nobody has to.
+        still = not os.path.exists(path + "-wal") and _is_read_only(path)
+        mode = "?mode=ro&immutable=1" if still else "?mode=ro"
     try:
-        with translated(path):
-            _prepare(connection, path, create=create)
+        connection: _Connection = sqlite3.connect(
+            "file:" + _quoted(path) + mode, uri=True, isolation_level=None, timeout=BUSY_SECONDS,
+            cached_statements=256, factory=_Connection,
+        )
+    except sqlite3.Error as error:
+        _fail(path, error)
+    connection.path = path
+    try:
+        _prepare(connection, path, create=create)
     except BaseException:
         connection.close()
+        if made:
+            os.unlink(path)
         raise
     return Store(path, connection)
 

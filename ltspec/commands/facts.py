@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ltspec.catalogue import details, listing, queues
+from ltspec.catalogue import details, hooks, listing, queues
 from ltspec.commands import session
 from ltspec.output import logfile, progress
 from ltspec.output.taskpage import Facts
@@ -30,6 +30,7 @@ def gather(store: Store, where: Places, task: Task, *, lines: int) -> Facts:
         spec=spec,
         attempts=details.attempts(store, task.key),
         reports=details.reports(store, task.key),
+        hooks=hooks.of_task(store, task.key),
         needs=details.needs(store, task.key),
         needed_by=details.needed_by(store, task.key),
         history=details.history(store, task.key),

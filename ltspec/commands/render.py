@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ltspec.errors import InvalidSpec
 from ltspec.output import findings, plain
+from ltspec.paths import PROGRESS_SUFFIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _environment(task: TaskSpec, where: Places) -> dict[str, str]:
         task, pidfile=pidfile(task, where), token="<token of the attempt>",  # noqa: S106 - a word in its place
         attempt=1, user=_user(task), state_dir=where.state_dir, run_dir=where.run_dir,
         tools=where.tools,
-        progress=where.log(task.manager, task.queue, task.id, 1) + ".progress",
+        progress=where.log(task.manager, task.queue, task.id, 1) + PROGRESS_SUFFIX,
         files=files, secrets=secrets,
     )
 

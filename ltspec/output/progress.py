@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
+from ltspec.paths import PROGRESS_SUFFIX
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ltspec.model import Task
@@ -31,7 +33,7 @@ def of_task(where: Places, task: Task) -> Progress | None:
     """The progress of a running task; None where it says nothing."""
     if task.status != "RUN":
         return None
-    return read(where.log(task.manager, task.queue, task.id, task.attempts) + ".progress")
+    return read(where.log(task.manager, task.queue, task.id, task.attempts) + PROGRESS_SUFFIX)
 
 
 def read(path: str) -> Progress | None:

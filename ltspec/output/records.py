@@ -9,13 +9,14 @@ import json
 import time
 
 from ltspec.output import plain
+from ltspec.paths import HOOK_SUFFIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from ltspec.catalogue.queues import QueueState
-    from ltspec.model import Attempt, Report, Task
+    from ltspec.model import Attempt, Hook, Report, Task
     from ltspec.output.progress import Progress
     from ltspec.output.taskpage import Facts
     from ltspec.paths import Places
@@ -90,7 +91,6 @@ def attempt(one: Attempt, log: str) -> dict[str, Any]:
         "reported": None if one.finish_ok is None else ("ok" if one.finish_ok else "err"),
         "message": one.finish_msg,
         "survivors": one.survivors,
-        "on_finish": one.hook,
         "log": log,
     }
 
@@ -106,6 +106,19 @@ def report(one: Report) -> dict[str, Any]:
         "created": stamp(one.created),
         "next_try": stamp(one.next_try) if one.state == "pending" else None,
         "answer": one.answer,
+    }
+
+
+def hook(one: Hook, log: str) -> dict[str, Any]:
+    """One `on_finish` command."""
+    return {
+        "attempt": one.attempt,
+        "when": one.moment,
+        "state": one.state,
+        "detail": one.detail,
+        "started": stamp(one.started),
+        "ended": stamp(one.ended),
+        "log": log,
     }
 
 
@@ -160,6 +173,7 @@ def page(facts: Facts, where: Places, now: float) -> dict[str, Any]:
         "needed_by": [other.reference for other in facts.needed_by],
         "attempts_list": [attempt(a, log(a.number)) for a in facts.attempts],
         "reports": [report(r) for r in facts.reports],
+        "on_finish": [hook(h, log(h.attempt) + HOOK_SUFFIX) for h in facts.hooks],
         "history": {
             "attempts": facts.history.attempts,
             "succeeded": facts.history.succeeded,

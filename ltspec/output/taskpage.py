@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ltspec.model import HELD_NEEDS, HELD_TIME, Attempt, Report, Task, TaskSpec
+from ltspec.model import HELD_NEEDS, HELD_TIME, Attempt, Hook, Report, Task, TaskSpec
 from ltspec.output import plain, tasklist
 from ltspec.output.progress import Progress
+from ltspec.paths import HOOK_SUFFIX
 from ltspec.states import Outcome
 
 TYPE_CHECKING = False
@@ -28,6 +29,7 @@ class Facts(NamedTuple):
     spec: TaskSpec
     attempts: Sequence[Attempt]
     reports: Sequence[Report]
+    hooks: Sequence[Hook]
     needs: Sequence[NeedState]
     needed_by: Sequence[Task]
     history: History
@@ -71,6 +73,7 @@ def page(facts: Facts, where: Places, now: float, *, all_attempts: bool) -> list
     lines = [f"{label.ljust(9)}  {plain.safe(value)}" for label, value in pairs if value]
     lines += _attempt_lines(facts, all_attempts=all_attempts)
     lines += [f"report     {_report_words(one)}" for one in facts.reports]
+    lines += [f"on_finish  {_hook_words(one, where, task)}" for one in facts.hooks]
     if facts.last_lines:
         lines += ["last lines of the log:", *("  " + plain.safe(one) for one in facts.last_lines)]
     return lines
@@ -153,8 +156,6 @@ def _attempt_extra(one: Attempt) -> list[str]:
         extra.append(f"it had reported {said}")
     if one.survivors:
         extra.append(f"still alive after it was stopped: {one.survivors}")
-    if one.hook:
-        extra.append(f"on_finish: {one.hook}")
     return extra
 
 
@@ -172,6 +173,14 @@ def _report_words(one: Report) -> str:
     answer = f": {one.answer}" if one.answer else ""
     tries = f" after {plain.plural(one.tries, 'try', 'tries')}" if one.tries else ""
     return plain.safe(f"{one.state} ({one.status}){tries}{answer}")
+
+
+def _hook_words(one: Hook, where: Places, task: Task) -> str:
+    if one.state in ("pending", "running"):
+        return f"{one.moment}: {one.state}"
+    log = where.log(task.manager, task.queue, task.id, one.attempt) + HOOK_SUFFIX
+    how = "done" if one.state == "done" else f"failed: {one.detail}"
+    return plain.safe(f"{one.moment}: {how} ({plain.moment(one.ended)}); its output is in {log}")
 
 
 def reason(facts: Facts, now: float) -> str:

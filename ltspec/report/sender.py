@@ -9,8 +9,6 @@ that is over its time limit is killed with what it started in its session; a pan
 up in a session of its own is left alone.
 """
 
-import contextlib
-import fcntl
 import os
 import signal
 import sys
@@ -45,7 +43,7 @@ class Answer(NamedTuple):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Send what is due and return 0; 5 where the catalogue cannot be used."""
+    """Send what is due and return 0; 5 where the catalogue cannot be used, BUSY beside another."""
     import argparse
 
     parser = argparse.ArgumentParser(prog="python -m ltspec.report.sender")
@@ -57,27 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     places = Places(options.state_dir, options.run_dir)
     try:
-        with _only_one(places) as alone:
-            if alone:
-                send_due(places, options.time_limit)
+        with process.only_one(places.state_dir + "/sender.lock") as alone:
+            if not alone:
+                return process.BUSY
+            send_due(places, options.time_limit)
     except CatalogueError as error:
         sys.stderr.write(f"sender: {error}\n")
         return error.exit_code
     return 0
-
-
-@contextlib.contextmanager
-def _only_one(places: Places) -> Iterator[bool]:
-    """Holds the sender's lock; the value is False where another sender has it."""
-    file = os.open(places.state_dir + "/sender.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield False
-    else:
-        yield True
-    finally:
-        os.close(file)
 
 
 def send_due(places: Places, time_limit: float) -> None:

@@ -2,12 +2,20 @@
 
     guardian    the tiny parent: holds the lock and the sockets, restarts a dead supervisor
     main        the supervisor's start: descriptors, limits, catalogue, then the loop
-    loop        one step with the time as an argument: ends, timers, messages, starts
+    loop        one step with the time as an argument: messages, timers, turns, what is left to do
+    agenda      what the loop has to do next, and the trouble that it waits out
+    turns       ends and starts: one commit for the end of an attempt and the start of the next
+    slate       which process the newest start is, until the catalogue has its pid
     running     the attempts that run now, in memory
     starting    a ready task becomes a process
-    stopping    timeout and stop: the signal ladder, and what a task leaves behind
+    ending      which attempts ltspec ends itself, and when: timeouts, requests
+    stopping    the signal ladder, and what a task leaves behind
     publishing  following up what changed in the catalogue: PID-files, requests
     recovery    after a crash or a reboot: who still runs, and what became of the others
     talk        the sockets: hello, sync, watch, finish
+    control     the connection to the guardian
+    errands     short-lived helpers: the report sender, and
+    hooks       the runner of `on_finish` commands
+    retention   what keeps history within its limits
     scheduling  pure decisions: whether and when to retry
 """

@@ -27,10 +27,9 @@ class Control:
         """The end of this orphan is committed."""
         self._say(f"reap {pid}")
 
-    def event(self, number: int) -> None:
-        """The control socket became readable."""
-        if number == self.file:
-            self.lost = True
+    def event(self) -> None:
+        """It became readable."""
+        self.lost = True
 
     def _say(self, text: str) -> None:
         try:

@@ -119,7 +119,7 @@ def original_open_files() -> Iterator[None]:
 
 
 def limit(limits: Mapping[str, int], nice: int | None) -> None:
-    """Set the rlimits of the calling process, hard and soft, its niceness, and join its cgroup."""
+    """Set the rlimits of the calling process, hard and soft, and its niceness."""
     for name, value in limits.items():
         if name in _RLIMITS:
             resource.setrlimit(_RLIMITS[name], (value, value))

@@ -1,4 +1,5 @@
-"""Logs with a `max_size`: looked at every 2 s while their task runs (DESIGN 5).
+"""Logs: opening one, and those with a `max_size`, which are looked at every 2 s while their task
+runs (DESIGN 5).
 
 `truncate` keeps the tail: whole blocks are taken out of the front of the file where the filesystem
 can do that under the writer (FALLOC_FL_COLLAPSE_RANGE), else the tail is copied and what is written
@@ -11,11 +12,13 @@ from collections.abc import Callable
 
 from ltspec.clock import Now
 from ltspec.paths import Places
+from ltspec.supervisor.identity import User
 from ltspec.supervisor.running import Running, Table
 
 LOOK_SECONDS = 2.0
 _COLLAPSE_RANGE = 0x08
 _BLOCK = 1 << 20
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class LimitedLogs:
@@ -64,6 +67,18 @@ class LimitedLogs:
             self._running.discard(running)
         else:
             keep_tail(path, limit // 2)
+
+
+def open_log(path: str, user: User | None) -> int:
+    """Open a log for appending, made where it is missing; it belongs to the task's user."""
+    try:
+        log = os.open(path, _FLAGS, 0o600)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        log = os.open(path, _FLAGS, 0o600)
+    if user is not None:
+        os.fchown(log, user.uid, user.gid)
+    return log
 
 
 def keep_tail(path: str, keep: int) -> None:

@@ -11,24 +11,30 @@ from collections.abc import Callable
 from typing import Any
 
 from ltspec import pidfile, process
-from ltspec.catalogue import Store, lifecycle
+from ltspec.catalogue import Store, hooks, lifecycle, outbox
 from ltspec.clock import Now
 from ltspec.errors import CatalogueError
 from ltspec.paths import Places
 from ltspec.states import Finish
-from ltspec.supervisor import furnishing, seam
+from ltspec.supervisor import furnishing, retention, seam
 from ltspec.supervisor.agenda import Agenda
 from ltspec.supervisor.control import Control
 from ltspec.supervisor.ending import Ending
+from ltspec.supervisor.errands import Errand, Kind
 from ltspec.supervisor.logs import LimitedLogs
 from ltspec.supervisor.publishing import CHUNK, Publisher
-from ltspec.supervisor.reporting import Reporting
 from ltspec.supervisor.running import Running, Table
 from ltspec.supervisor.talk import Talk
 from ltspec.supervisor.turns import Turns
 from ltspec.supervisor.watching import Watcher
 
 WALL_LOOK_SECONDS = 60.0   # instants are looked at again this often: the wall clock may jump
+
+ERRANDS = (
+    Kind("report", "ltspec.report.sender", outbox.next_due),
+    Kind("hook", "ltspec.supervisor.hooks", hooks.next_due),
+    Kind("retention", "ltspec.supervisor.retention", retention.next_due),
+)
 
 
 class Supervisor:
@@ -64,7 +70,7 @@ class Supervisor:
         )
         self.ending = Ending(store, self.table, self.turns.over, say)
         self.limited_logs = LimitedLogs(places, self.table, self.ending.end)
-        self.reporting = Reporting(store, places, epoll, say)
+        self.errands = [Errand(kind, store, places, epoll, say) for kind in ERRANDS]
         self.watcher = Watcher(store, run, self.table, say)
         self.talk: Talk | None = None
         self.due: tuple[float | None, float | None] = (None, None)
@@ -102,12 +108,15 @@ class Supervisor:
         elif self.talk is not None and self.talk.owns(number):
             if self.talk.handle(number, now.boot):
                 self.agenda.asked = self.agenda.look = True
-        elif self.reporting.owns(number):
-            self.reporting.ended()
         elif number == self.watcher.file:
             self.watcher.handle(now.boot)
+        elif number == self.control.file:
+            self.control.event()
         else:
-            self.control.event(number)
+            for errand in self.errands:
+                if errand.owns(number):
+                    errand.ended()
+                    self.agenda.asked = True     # it may have written what is to be followed up
 
     def _ended(self, running: Running, now: Now) -> None:
         seen = process.look(running.pidfd, running.pid)
@@ -137,7 +146,7 @@ class Supervisor:
         self.turns.flush(now)
         if self.turns.ends_committed:
             self.turns.ends_committed = False
-            self.reporting.wake()
+            self._wake_errands()
             self._refresh_due()
         agenda.healed(now.boot)
         if agenda.changed and self.talk:
@@ -145,7 +154,12 @@ class Supervisor:
             agenda.changed = False
         if self.talk and not (agenda.look or agenda.asked):
             self.talk.synced()
-        self.reporting.step(now)
+        for errand in self.errands:
+            errand.step(now)
+
+    def _wake_errands(self) -> None:
+        for errand in self.errands:
+            errand.wake()
 
     def _take_requests(self, now: Now) -> None:
         rows = self.publisher.rows()
@@ -161,7 +175,7 @@ class Supervisor:
         self._refresh_due()
         self.agenda.asked = len(rows) >= CHUNK
         self.agenda.changed = self.agenda.look = True
-        self.reporting.wake()
+        self._wake_errands()
 
     # -- attempts ---------------------------------------------------------------------------
 
@@ -246,8 +260,8 @@ class Supervisor:
         if agenda.look or agenda.asked or self.turns.pending:
             return 0
         times = [
-            self.idle_due(), self.limited_logs.due, self.reporting.due(now), self.watcher.due,
-            *self.ending.times(now),
+            self.idle_due(), self.limited_logs.due, self.watcher.due,
+            *(errand.due(now) for errand in self.errands), *self.ending.times(now),
         ]
         if self.talk is not None:
             times.append(self.talk.deaf_until)
@@ -272,8 +286,8 @@ class Supervisor:
         What waits for a time or in a paused queue keeps the supervisor, at no cost: it is asked
         once, and again only after something has happened.
         """
-        busy = (
-            self.table.by_key or self.agenda.look or self.turns.pending or self.reporting.active
+        busy = self.table.by_key or self.agenda.look or self.turns.pending or any(
+            errand.active for errand in self.errands
         )
         if busy or (self.talk and self.talk.trusted_count):
             self.idle_since = None

@@ -90,17 +90,17 @@ class Publisher:
         lifecycle.delete(self.store, row.key)
         if row.made or not self.run.shared:
             self.remove_pidfile(row.manager, row.queue, row.file)
-        for number in range(1, row.attempts + 2):
-            self._remove_log(self.places.log(row.manager, row.queue, row.id, number))
+        for number in range(row.attempts + 2):
+            for name in self.places.log_files(row.manager, row.queue, row.id, number):
+                self._remove_log(name)
 
     def _remove_log(self, path: str) -> None:
-        for name in (path, path + ".progress"):
-            try:
-                os.unlink(name)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                self.say(f"cannot remove {name}: {error}")
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self.say(f"cannot remove {path}: {error}")
 
     def remove_pidfile(self, manager: str, queue: str, file: str) -> None:
         """Take a PID-file of ours away."""

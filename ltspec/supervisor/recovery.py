@@ -9,7 +9,7 @@ it, it is `lost`: whether it started cannot be known, and it must not run twice.
 import os
 from typing import Any, NamedTuple
 
-from ltspec import process
+from ltspec import cgroup, process
 from ltspec.catalogue import Store, lifecycle
 from ltspec.model import TaskSpec
 from ltspec.paths import Places
@@ -91,9 +91,16 @@ def _running(row: _Row, who: process.Identity | None, pidfd: int | None) -> Runn
         retried=row.retried,
         uid=user.uid if user else os.geteuid(),
         ended_by=row.ended_by,
+        group=_group(spec, row.token, who),
     )
     running.published = row.pid is not None
     return running
+
+
+def _group(spec: TaskSpec, token: str, who: process.Identity | None) -> str:
+    if not cgroup.controllers(spec.limits):
+        return ""
+    return cgroup.find(spec.cgroup, token, who.pid if who else 0)
 
 
 def clear_scripts(places: Places, tokens: set[str]) -> None:

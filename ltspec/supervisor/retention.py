@@ -1,17 +1,29 @@
 """Keeps history within the config's `retention`: age, number of ended tasks, bytes of logs.
 
-`prune` does it on demand, the supervisor from time to time with the limits that the last `apply`
-stored. Logs of running attempts are never touched; a log goes before its row, so that a kill in
-between leaves a row without a log, not a log that nobody knows.
+    python -m ltspec.supervisor.retention --state-dir DIR --run-dir DIR
+
+`prune` does it on demand. The supervisor starts this program, a short-lived process of its own as
+it may have many files to look at: once an hour, with the limits that the last `apply` stored. Logs
+of running attempts are never touched; a log goes before its row, so that a kill in between leaves a
+row without a log, not a log that nobody knows.
 """
 
+import argparse
 import contextlib
 import os
+import sys
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from ltspec.catalogue import Store, enqueue, history
+from ltspec import process
+from ltspec.catalogue import Store, enqueue, history, open_store
 from ltspec.catalogue.history import Forgettable, Old
+from ltspec.clock import now as clock_now
+from ltspec.errors import CatalogueError
 from ltspec.paths import Places
+
+EVERY_SECONDS = 3600.0
+_DONE = "retention_done"     # the setting that holds when it was last applied (wall clock)
 
 
 class Limits(NamedTuple):
@@ -75,8 +87,7 @@ def _tasks(
 def forget(store: Store, places: Places, chosen: Chosen) -> None:
     """Remove the logs, then the rows; the tasks are marked, the supervisor takes them away."""
     for one in chosen.attempts:
-        path = places.log(one.manager, one.queue, one.id, one.number)
-        for name in (path, path + ".progress"):
+        for name in places.log_files(one.manager, one.queue, one.id, one.number):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name)
     with store.write():
@@ -85,8 +96,54 @@ def forget(store: Store, places: Places, chosen: Chosen) -> None:
             enqueue.remove_ended(store, task.key)
 
 
+def next_due(store: Store) -> float | None:
+    """When the supervisor wants it applied next (wall clock); None without any limit."""
+    if stored_limits(store) == Limits():
+        return None
+    return float(store.setting(_DONE, "0")) + EVERY_SECONDS
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Apply the stored limits once and return 0; 5 where the catalogue cannot be used."""
+    parser = argparse.ArgumentParser(prog="python -m ltspec.supervisor.retention")
+    parser.add_argument("--state-dir", required=True)
+    parser.add_argument("--run-dir", required=True)
+    options = parser.parse_args(arguments)
+    places = Places(options.state_dir, options.run_dir)
+    try:
+        with process.only_one(places.state_dir + "/retention.lock") as alone:
+            if not alone:
+                return process.BUSY
+            store = open_store(places.catalogue)
+            try:
+                _apply(store, places)
+            finally:
+                store.close()
+    except CatalogueError as error:
+        sys.stderr.write(f"retention: {error}\n")
+        return error.exit_code
+    return 0
+
+
+def _apply(store: Store, places: Places) -> None:
+    now = clock_now().wall
+    chosen = choose(store, places, stored_limits(store), now)
+    forget(store, places, chosen)
+    with store.write():
+        store.set_setting(_DONE, str(now))
+    if chosen.attempts or chosen.tasks:
+        sys.stderr.write(
+            f"retention: forgot {len(chosen.attempts)} attempts, {len(chosen.tasks)} tasks and"
+            f" {chosen.bytes} bytes of logs\n"
+        )
+
+
 def _log_size(places: Places, one: Old) -> int:
     try:
         return os.lstat(places.log(one.manager, one.queue, one.id, one.number)).st_size
     except FileNotFoundError:
         return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -14,9 +14,9 @@ class Running:
     """One attempt whose process has been started and whose end is not committed."""
 
     __slots__ = (
-        "deadline", "ended_by", "error_fd", "file", "finished", "id", "is_over", "key", "ladder",
-        "lock", "manager", "number", "pid", "pidfd", "published", "queue", "retried", "script",
-        "seen", "spec", "started_boot", "survivors", "ticks", "token", "uid",
+        "deadline", "ended_by", "error_fd", "file", "finished", "group", "id", "is_over", "key",
+        "ladder", "lock", "manager", "number", "pid", "pidfd", "published", "queue", "retried",
+        "script", "seen", "spec", "started_boot", "survivors", "ticks", "token", "uid",
     )
 
     def __init__(
@@ -36,6 +36,7 @@ class Running:
         lock: int | None = None,
         error_fd: int | None = None,
         script: str | None = None,
+        group: str = "",
         ended_by: str = "",
     ) -> None:
         self.key = key
@@ -55,6 +56,7 @@ class Running:
         self.lock = lock
         self.error_fd = error_fd
         self.script = script
+        self.group = group             # its control group, "" where it has none of its own
         self.ended_by = ended_by
         self.seen: Any = None          # states.Seen once the process has ended
         self.is_over = False           # it waits for the commit of its end

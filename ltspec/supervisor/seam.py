@@ -15,7 +15,11 @@ STEPS = (
     "end.reaped",            # the zombie is gone, the PID-file still says RUN
     "end.published",         # the PID-file says OK or ERR, the row is still marked as changed
     "report.due",            # a report waits, no sender was started
-    "report.sender",         # the sender runs
+    "report.started",        # the sender runs
+    "hook.due",              # an on_finish command waits, no runner was started
+    "hook.started",          # the runner runs
+    "retention.due",         # history is to be looked through
+    "retention.started",     # the helper that does it runs
     "exit.decided",          # nothing to do, about to leave
 )
 

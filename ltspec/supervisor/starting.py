@@ -11,15 +11,14 @@ import secrets as randomness
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ltspec import pidfile, process
+from ltspec import cgroup, pidfile, process
 from ltspec.catalogue.lifecycle import Ready
 from ltspec.model import TaskSpec
-from ltspec.paths import Places
+from ltspec.paths import PROGRESS_SUFFIX, Places
 from ltspec.pidfile import RunDirectory
 from ltspec.spec import environment
-from ltspec.supervisor import identity
+from ltspec.supervisor import identity, logs
 
-_LOG_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 SCRIPTS = ".scripts"
 
 
@@ -58,6 +57,7 @@ class Launched(NamedTuple):
     lock: int | None
     error_fd: int | None
     script: str | None
+    group: str                     # its control group, "" where it has none of its own
 
 
 def prepare(task: Ready, places: Places, run: pidfile.RunDirectory) -> Prepared:
@@ -67,7 +67,8 @@ def prepare(task: Ready, places: Places, run: pidfile.RunDirectory) -> Prepared:
     opened: list[int] = []
     try:
         user = identity.resolve(spec.user, spec.group)
-        opened.append(_open_log(places, spec, task.attempts + 1, user))
+        path = places.log(spec.manager, spec.queue, spec.id, task.attempts + 1)
+        opened.append(logs.open_log(path, user))
         opened.append(sealed_memory(pidfile.parameters_content(spec.start_parameters)))
         opened.append(_stage_pidfile(run, task, spec, user))
     except process.CannotStart as error:
@@ -98,18 +99,6 @@ def _stage_pidfile(
         return run.stage(task.manager, task.queue, task.file, data, owner=owner, locked=True)
     except (IsADirectoryError, NotADirectoryError, FileExistsError):
         return -1
-
-
-def _open_log(places: Places, spec: TaskSpec, number: int, user: identity.User | None) -> int:
-    path = places.log(spec.manager, spec.queue, spec.id, number)
-    try:
-        log = os.open(path, _LOG_FLAGS, 0o600)
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        log = os.open(path, _LOG_FLAGS, 0o600)
-    if user is not None:
-        os.fchown(log, user.uid, user.gid)
-    return log
 
 
 def sealed_memory(data: bytes) -> int:
@@ -154,15 +143,19 @@ def launch(prepared: Prepared, places: Places, lock: int | None) -> Launched:
     an errno of process.TRANSIENT where it should be tried again."""
     spec = prepared.spec
     script = None
+    group = ""
     stdin = -1
     try:
+        group = _make_group(prepared)
         script = _write_script(places, prepared) if spec.script is not None else None
         stdin = _open_stdin(spec, prepared.user)
         if _is_plain(prepared):
-            return Launched(_spawn(prepared, places, lock, stdin, script), lock, None, script)
-        pid, error_fd = _fork(prepared, places, lock, stdin, script)
-        return Launched(pid, lock, error_fd, script)
+            return Launched(_spawn(prepared, places, lock, stdin, script), lock, None, script, "")
+        pid, error_fd = _fork(prepared, places, lock, stdin, script, group)
+        return Launched(pid, lock, error_fd, script, group)
     except BaseException as error:
+        if group:
+            cgroup.remove(group)
         if script is not None:
             os.unlink(script)
         if isinstance(error, OSError) and error.errno not in process.TRANSIENT:
@@ -171,6 +164,17 @@ def launch(prepared: Prepared, places: Places, lock: int | None) -> Launched:
     finally:
         if stdin >= 0:
             os.close(stdin)
+
+
+def _make_group(prepared: Prepared) -> str:
+    """A control group, for a task with limits that only one can keep."""
+    spec = prepared.spec
+    if not cgroup.controllers(spec.limits):
+        return ""
+    try:
+        return cgroup.make(spec.cgroup or cgroup.delegated(), prepared.token, spec.limits)
+    except cgroup.Unavailable as error:
+        raise process.CannotStart(f"limits: {error}") from error
 
 
 def _is_plain(prepared: Prepared) -> bool:
@@ -194,7 +198,7 @@ def _environment(
         state_dir=places.state_dir,
         run_dir=places.run_dir,
         tools=places.tools,
-        progress=places.log(spec.manager, spec.queue, spec.id, task.attempts + 1) + ".progress",
+        progress=places.log(spec.manager, spec.queue, spec.id, task.attempts + 1) + PROGRESS_SUFFIX,
         files=files,
         secrets=secrets,
     )
@@ -225,11 +229,13 @@ def _spawn(
 
 
 def _fork(
-    prepared: Prepared, places: Places, lock: int | None, stdin: int, script: str | None
+    prepared: Prepared, places: Places, lock: int | None, stdin: int, script: str | None, group: str
 ) -> tuple[int, int]:
     spec = prepared.spec
 
     def become() -> tuple[str, list[str], dict[str, str]]:
+        if group:
+            cgroup.join(group)
         identity.restore_open_files()
         identity.limit(spec.limits, spec.nice)
         if prepared.user is not None:

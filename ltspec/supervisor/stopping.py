@@ -2,13 +2,13 @@
 
 The ladder (`kill`, default TERM, 10 s, KILL) goes to the process group while its leader is
 unreaped, then to what is left of the task's session and to what carries its mark, double-forked
-children included, until two scans in a row are empty. What survives KILL is named. A normal end
-kills nothing.
+children included, until two scans in a row are empty. Only in a control group of its own can
+nothing of a task hide. What survives KILL is named. A normal end kills nothing.
 """
 
 import signal
 
-from ltspec import process
+from ltspec import cgroup, process
 from ltspec.supervisor.running import Running
 
 SCAN_SECONDS = 0.05       # between two scans while a task is being ended
@@ -48,8 +48,26 @@ def climb(running: Running, boot: float) -> None:
 def _send(running: Running, number: int) -> None:
     process.signal_group(running.pid, number)
     if running.seen is not None or number == signal.SIGKILL:
-        for identity in process.members(running.pid, running.token):
-            process.signal_identity(identity, number)
+        _signal_all(running, _left(running), number)
+
+
+def _signal_all(running: Running, left: list[process.Identity], number: int) -> None:
+    if number == signal.SIGKILL and running.group:
+        cgroup.kill(running.group)
+    for identity in left:
+        process.signal_identity(identity, number)
+
+
+def _left(running: Running) -> list[process.Identity]:
+    """Who is left of an attempt beside its leader."""
+    found = process.members(running.pid, running.token)
+    if running.group:
+        known = {running.pid, *(identity.pid for identity in found)}
+        for pid in cgroup.pids(running.group):
+            ticks = process.start_ticks(pid)
+            if pid not in known and ticks is not None:
+                found.append(process.Identity(pid, ticks))
+    return found
 
 
 def is_over(running: Running) -> bool:
@@ -62,14 +80,13 @@ def is_over(running: Running) -> bool:
         if ladder.gave_up:
             running.survivors = process.describe(process.Identity(running.pid, running.ticks))
         return False
-    left = process.members(running.pid, running.token)
+    left = _left(running)
     if not left:
         ladder.empty_scans += 1
         return ladder.empty_scans >= 2
     ladder.empty_scans = 0
     if ladder.last_signal == signal.SIGKILL and not ladder.gave_up:
-        for identity in left:
-            process.signal_identity(identity, signal.SIGKILL)
+        _signal_all(running, left, signal.SIGKILL)
     if ladder.gave_up:
         running.survivors = ", ".join(process.describe(identity) for identity in left[:20])
     return ladder.gave_up

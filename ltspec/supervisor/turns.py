@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ltspec import pidfile, process
+from ltspec import cgroup, pidfile, process
 from ltspec.catalogue import Store, lifecycle
 from ltspec.clock import Now
 from ltspec.paths import Places
@@ -77,6 +77,7 @@ class Turns:
         self._failed: list[Failed] = []
         self._unrecorded: list[Running] = []             # started, pid not committed
         self._afterwards: list[Ended] = []               # committed, to be reaped and published
+        self._groups: list[str] = []                     # whose task has left processes in them
 
     # -- what the loop tells ------------------------------------------------------------------
 
@@ -148,6 +149,9 @@ class Turns:
             running.close()
             if running.script is not None:
                 _unlink(running.script)
+            if running.group:
+                self._groups.append(running.group)
+                self._groups = [group for group in self._groups if not cgroup.remove(group)]
             seam.reached("end.reaped")
             if dirty:
                 self._publish_end(running, end, dirty, now)
@@ -340,6 +344,7 @@ class Turns:
             started_boot=now.boot, retried=task.retried,
             uid=prepared.user.uid if prepared.user else os.geteuid(),
             lock=launched.lock, error_fd=launched.error_fd, script=launched.script,
+            group=launched.group,
         )
         if running.lock is not None:
             pidfile.fill_pid(running.lock, running.pid)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ltspec.commands import reference, table
-from ltspec.model import Attempt, Queue, Report, Task
+from ltspec.model import Attempt, Hook, Queue, Report, Task
 from ltspec.output import records
 from ltspec.states import Status
 
@@ -31,12 +31,13 @@ def test_every_key_of_every_record_is_documented(host):
 
     task = Task(1, "m", "q", "i", "i", "", Status.OK, None, "", 0, 1, 0, None, 1, None, 0, None,
                 1.0, 1.0, 2.0, "", "h", "")
-    attempt = Attempt(1, 1, 2, 1.0, 2.0, Status.OK, None, "", 0, None, None, "", "", "")
+    attempt = Attempt(1, 1, 2, 1.0, 2.0, Status.OK, None, "", 0, None, None, "", "")
+    hook = Hook(1, 1, "always", "done", 1.0, 1.0, 2.0, "")
     report = Report(1, 1, 1, "sent", 1, 1.0, 1.0, "ok", "", "")
     queue = QueueState(Queue("m", "q", 1, False, False, "resume"), 0, 0, 0, None)
     found = {
         *records.task(task, places(), 3.0, progress=None), *records.attempt(attempt, "log"),
-        *records.report(report), *records.queue(queue),
+        *records.report(report), *records.hook(hook, "log"), *records.queue(queue),
     }
     assert found - documented() == set()
 

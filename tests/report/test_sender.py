@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from ltspec import process
 from ltspec.catalogue import outbox
 from ltspec.clock import now
 
@@ -235,7 +236,8 @@ def test_second_sender_leaves_the_work_to_the_first(box, panel):
     box.ended(panel.mgrctl)
     with open(box.state_dir / "sender.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        box.send()
+        done = subprocess.run(box.command(1), env=box.environment, check=False)
+    assert done.returncode == process.BUSY
     assert panel.calls == []
 
 

@@ -1,25 +1,42 @@
-"""Starts the short-lived sender when a report is due, one at a time; sends nothing itself."""
+"""Short-lived helpers that the supervisor starts when something is due: the report sender, the hook
+runner and the retention, each one at a time. A hanging mgrctl or notification holds up its helper,
+nothing else.
+"""
 
 import os
 import select
+import signal
 import sys
 from collections.abc import Callable
+from typing import NamedTuple
 
 from ltspec import process
-from ltspec.catalogue import Store, outbox
+from ltspec.catalogue import Store
 from ltspec.clock import Now
 from ltspec.paths import Places
-from ltspec.supervisor import seam
+from ltspec.supervisor import identity, seam
 
-_AGAIN_SECONDS = 5.0  # after a sender that could not do its work at all
+_AGAIN_SECONDS = 5.0  # after a helper that could not do its work at all
+# Says to one that runs: there is more. Ignored by default, so it can come at any time.
+NUDGE = signal.SIGURG
 
 
-class Reporting:
-    """The sender's life as seen by the loop. A hanging mgrctl holds up the sender, nothing else."""
+class Kind(NamedTuple):
+    """What a helper is for."""
+
+    name: str                                      # for the supervisor's log and the fault seam
+    module: str
+    next_due: Callable[[Store], float | None]      # wall clock; None: nothing waits
+
+
+class Errand:
+    """The life of one kind of helper as seen by the loop."""
 
     def __init__(
-        self, store: Store, places: Places, epoll: select.epoll, say: Callable[[str], None]
+        self, kind: Kind, store: Store, places: Places, epoll: select.epoll,
+        say: Callable[[str], None],
     ) -> None:
+        self.kind = kind
         self.store = store
         self.places = places
         self.epoll = epoll
@@ -31,16 +48,18 @@ class Reporting:
 
     @property
     def active(self) -> bool:
-        """True while a sender runs."""
+        """True while a helper runs."""
         return self.pidfd is not None
 
     def owns(self, number: int) -> bool:
-        """True for the sender's pidfd."""
+        """True for the helper's pidfd."""
         return number == self.pidfd
 
     def wake(self) -> None:
-        """A report may have been written."""
+        """Something may have been written that is due."""
         self.next_look = 0.0
+        if self.pidfd is not None:
+            signal.pidfd_send_signal(self.pidfd, NUDGE)
 
     def due(self, now: Now) -> float | None:
         """When `step` wants to be called (boot clock)."""
@@ -49,26 +68,26 @@ class Reporting:
         return max(self.next_look, self.not_before, now.boot)
 
     def step(self, now: Now) -> None:
-        """Start a sender where a report is due, else find out when the next one is."""
+        """Start a helper where something is due, else find out when the next thing is."""
         if self.active or self.next_look is None or now.boot < self.not_before:
             return
         if now.boot < self.next_look:
             return
-        wall = outbox.next_due(self.store)
+        wall = self.kind.next_due(self.store)
         if wall is None:
             self.next_look = None
         elif wall > now.wall:
             self.next_look = now.boot + min(wall - now.wall, 60.0)
         else:
-            seam.reached("report.due")
+            seam.reached(f"{self.kind.name}.due")
             self._start(now)
-            seam.reached("report.sender")
+            seam.reached(f"{self.kind.name}.started")
 
     def _start(self, now: Now) -> None:
         self.not_before = now.boot + _AGAIN_SECONDS
         places = self.places
         argv = [
-            sys.executable, "-I", "-m", "ltspec.report.sender",
+            sys.executable, "-I", "-m", self.kind.module,
             "--state-dir", places.state_dir, "--run-dir", places.run_dir,
         ]
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -76,14 +95,15 @@ class Reporting:
             launch = process.Launch(
                 argv[0], argv, dict(os.environ), "/", 0o077, null, 2, null, None
             )
-            self.pid = process.spawn(launch)
+            with identity.original_open_files():
+                self.pid = process.spawn(launch)
         finally:
             os.close(null)
         self.pidfd = os.pidfd_open(self.pid)
         self.epoll.register(self.pidfd, select.EPOLLIN)
 
     def ended(self) -> None:
-        """The sender has ended; look again when the next report is due."""
+        """The helper has ended; look again when the next thing is due."""
         if self.pidfd is None:
             return
         seen = process.look(self.pidfd, self.pid)
@@ -94,5 +114,5 @@ class Reporting:
         self.next_look = 0.0
         if seen is not None and seen.code == 0:
             self.not_before = 0.0
-        else:
-            self.say(f"the report sender ended badly: {seen}")
+        elif seen is None or seen.code != process.BUSY:
+            self.say(f"the {self.kind.name} helper ended badly: {seen}")
