@@ -1,7 +1,7 @@
 """`python -m benchmarks [--quick] [NAME…]`: measures, tells, and keeps the results.
 
-A full run of everything is kept as benchmarks/results/full.json, from which docs/benchmarks.md is
-written; any other run is kept beside it as last.json, .txt and .svg.
+Each run is kept in benchmarks/results/ as JSON, text and SVG: a full run of everything as `full`,
+any other as `last`. `--page` writes docs/benchmarks.md from the last full run.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import grounds, results
+from benchmarks import chart, grounds, page, results
 from benchmarks.cases.table import BENCHMARKS
 from benchmarks.measuring import Benchmark, run_rounds
 from benchmarks.site import Failed
@@ -25,6 +25,9 @@ def main() -> int:
     args = _parser().parse_args()
     if args.list:
         print("\n".join(f"{one.name.ljust(12)} {one.title}" for one in BENCHMARKS))
+        return 0
+    if args.page:
+        page.write(results.from_json((RESULTS / "full.json").read_text()))
         return 0
     chosen = [one for one in BENCHMARKS if not args.names or one.name in args.names]
     unknown = set(args.names) - {one.name for one in chosen}
@@ -50,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these (default: all)")
     parser.add_argument("--quick", action="store_true", help="fewer rounds; under two minutes")
     parser.add_argument("--list", action="store_true", help="what there is")
+    parser.add_argument("--page", action="store_true", help="write docs/benchmarks.md, no run")
     parser.add_argument("--disk", default=DISK, help=f"where the states are kept ({DISK})")
     parser.add_argument("--memory", default=MEMORY, help=f"a tmpfs for run directories ({MEMORY})")
     return parser
@@ -76,6 +80,7 @@ def _keep(run: results.Run, name: str) -> None:
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(results.to_json(run))
     (RESULTS / f"{name}.txt").write_text(results.whole_text(run))
+    (RESULTS / f"{name}.svg").write_text(chart.svg(run))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ _AGE_SECONDS = 10 * 86400
 def fill(site: Site, *, waiting: int, ended: int = 0) -> None:
     """A catalogue with so many tasks in a paused queue, ids t0, t1, … and e0, e1, …; a supervisor
     runs when this returns, and every PID-file of a waiting task is there."""
-    site.config.write_text(PAUSED)
+    site.configure(PAUSED)
     site.supervise()
     if ended:
         site.ltspec("run", "--id", "e0", "-q", QUEUE, "--wait", "--", "true")
@@ -30,6 +30,7 @@ def fill(site: Site, *, waiting: int, ended: int = 0) -> None:
             _copy(connection, "e", ended)
         if waiting:
             _copy(connection, "t", waiting)
+    site.configure("")      # the queue stays paused
     site.supervise()
     with site.connect() as connection_to_supervisor:
         connection_to_supervisor.sync()

@@ -46,7 +46,7 @@ def cells(result: Result) -> list[tuple[str, ...]]:
     for row in result.rows:
         times = ratio(row, first)
         found.append(
-            (row.name, _number(row.minimum), _number(row.median), _number(row.maximum), row.unit,
+            (row.name, number(row.minimum), number(row.median), number(row.maximum), row.unit,
              "" if times is None else f"{times:.2f}")
         )
     return found
@@ -55,7 +55,8 @@ def cells(result: Result) -> list[tuple[str, ...]]:
 HEAD = ("", "min", "median", "max", "", "of first")
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Three digits that count."""
     return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
 
 

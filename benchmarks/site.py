@@ -27,15 +27,19 @@ class Failed(Exception):
 
 
 class Site:
-    """One state directory and one run directory; a context manager that ends all that it began."""
+    """One state directory and one run directory; a context manager that ends all that it began.
 
-    def __init__(self, grounds: Grounds, config: str = "{}") -> None:
+    `config` is the text of the configuration; without one none is read, as on most hosts.
+    """
+
+    def __init__(self, grounds: Grounds, config: str = "") -> None:
         self.grounds = grounds
         self.root = Path(tempfile.mkdtemp(prefix="site-", dir=grounds.disk))
         self.run_dir = Path(tempfile.mkdtemp(prefix="ltspec-benchmarks-", dir=grounds.memory))
         self.places = Places(str(self.root / "state"), str(self.run_dir))
-        self.config = self.root / "ltspec.yml"
-        self.config.write_text(config)
+        self.config = ""
+        if config:
+            self.configure(config)
         self.env = grounds.environment(
             LTSPEC_STATE_DIR=self.places.state_dir, LTSPEC_RUN_DIR=self.places.run_dir
         )
@@ -54,9 +58,14 @@ class Site:
 
     def command(self, name: str, *words: str | Path) -> list[str]:
         """The argv of `ltspec NAME WORDS…` as a user of this site types it."""
-        return [
-            str(self.grounds.bin / "ltspec"), "--config", str(self.config), name, *map(str, words)
-        ]
+        config = ["--config", self.config] if self.config else []
+        return [str(self.grounds.bin / "ltspec"), *config, name, *map(str, words)]
+
+    def configure(self, text: str) -> None:
+        """Use this configuration from now on; none where the text is empty."""
+        path = self.root / "config.yml"
+        path.write_text(text)
+        self.config = str(path) if text else ""
 
     def ltspec(self, name: str, *words: str | Path, **env: str) -> float:
         """Run `ltspec NAME WORDS…` to its end and return its seconds. Raises Failed."""
@@ -107,6 +116,15 @@ class Site:
                 if time.monotonic() > deadline:
                     raise Failed("the tasks do not end")
                 time.sleep(LOOK_SECONDS)
+
+    def until_running(self, tasks: int) -> None:
+        """Return when so many tasks run, with a recorded process each."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        running = "SELECT count(*) FROM attempt WHERE ended IS NULL AND pid IS NOT NULL"
+        while self.ask(running) != tasks:
+            if time.monotonic() > deadline:
+                raise Failed(f"{self.ask(running)} of {tasks} tasks run")
+            time.sleep(LOOK_SECONDS)
 
     def last_end(self, tasks: int) -> float:
         """When the last of so many tasks ended, seconds since 1970. Raises Failed unless all OK."""

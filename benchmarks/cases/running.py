@@ -25,7 +25,7 @@ def prepare(grounds: Grounds) -> Iterator[Sequence[Contender]]:
     with Site(grounds, f"max_running: {TASKS * 2}\n") as site:
         site.supervise()
         site.ltspec("apply", specs.loop(site.root, TASKS, command="[/bin/sleep, 10000]", queue=""))
-        _until_all_run(site)
+        site.until_running(TASKS)
         looked_at = MINUTE / 6 if grounds.quick else MINUTE
         yield [
             Contender("memory (PSS)", partial(_memory, site), "MB"),
@@ -33,15 +33,6 @@ def prepare(grounds: Grounds) -> Iterator[Sequence[Contender]]:
             Contender("CPU of an idle minute", partial(_idle, site, looked_at), "s"),
             Contender("recovery", partial(_recovery, site), "s"),
         ]
-
-
-def _until_all_run(site: Site) -> None:
-    deadline = time.monotonic() + 120
-    question = "SELECT count(*) FROM attempt WHERE ended IS NULL AND pid IS NOT NULL"
-    while site.ask(question) != TASKS:
-        if time.monotonic() > deadline:
-            raise Failed(f"{site.ask(question)} of {TASKS} tasks run")
-        time.sleep(0.1)
 
 
 def _memory(site: Site) -> float:
@@ -82,7 +73,7 @@ def _recovery(site: Site) -> float:
     seconds = time.perf_counter() - begun
     if site.supervisor() == supervisor:
         raise Failed("the killed supervisor has answered")
-    _until_all_run(site)
+    site.until_running(TASKS)
     return seconds
 
 

@@ -58,6 +58,7 @@ class _Running:
         site.ltspec("apply", specs.loop(
             site.root, self.COUNT, command="[/bin/sleep, 10000]", queue="", name="running.yml"
         ))
+        site.until_running(self.COUNT)
 
     def finish(self) -> float:
         """The call of one task, with the `mgrctl` that stands in its PATH."""

@@ -48,7 +48,7 @@ def slots(grounds: Grounds) -> Iterator[Sequence[Contender]]:
 
 
 def _ltspec(grounds: Grounds, *, slots: int = 1, queue: str = "q") -> float:
-    with Site(grounds, f"queues: {{q: {{slots: {slots}}}}}\n") as site:
+    with Site(grounds, f"queues: {{q: {{slots: {slots}}}}}\n" if slots > 1 else "") as site:
         file = specs.loop(site.root, TASKS, queue=queue)
         begun = time.time()
         site.ltspec("apply", file)

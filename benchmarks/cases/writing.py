@@ -44,7 +44,7 @@ def _site(grounds: Grounds) -> Iterator[tuple[Site, Path]]:
         panel = site.root / "mgrctl"
         panel.write_text("#!/bin/sh\necho OK\n")
         panel.chmod(0o755)
-        site.config.write_text(f"manager: panel\nmgrctl: {panel}\n")
+        site.configure(f"manager: panel\nmgrctl: {panel}\n")
         site.supervise()
         yield site, specs.loop(site.root, TASKS)
 
