@@ -22,6 +22,7 @@ PROGRAM = Path(__file__).with_name("dying_supervisor.py")
 # Between the commit of a start and that of its pid nobody can know whether it happened (DESIGN 5).
 # The commit of an end is that of the next start too.
 MAY_BE_LOST = {"start.committed", "start.published", "start.spawned", "end.committed"}
+TOLD = 'echo "$LTSPEC_REFERENCE" >> $0'
 
 
 @pytest.fixture
@@ -58,6 +59,7 @@ def submit(places: Places, specs: list[TaskSpec]) -> None:
     with reach(places) as connection:
         store = open_store(places.catalogue)
         with store.write(durable=True):
+            store.set_setting("retention_tasks", "100")
             enqueue.enqueue(
                 store, specs, functools.partial(decide, force=False, now=now.wall),
                 now=now, boot_id=clock.boot_id(),
@@ -83,11 +85,12 @@ def test_kill_at_this_step_loses_nothing_and_runs_nothing_twice(
     host, panel, places, wait_until, request
 ):
     step = request.node.callspec.params["places"]
-    ran = host.root / "ran"
+    ran, told = host.root / "ran", host.root / "told"
     specs = [
         TaskSpec(
             id=f"t{number}", queue="q", cwd=str(host.root), hash="h", mgrctl=str(panel.mgrctl),
             command=("/bin/sh", "-c", f"echo t{number} >> {ran}; echo out; exit {number}"),
+            on_finish=({"when": "always", "command": ["/bin/sh", "-c", TOLD, str(told)]},),
         )
         for number in range(3)
     ]
@@ -102,6 +105,8 @@ def test_kill_at_this_step_loses_nothing_and_runs_nothing_twice(
     )
     count = len(rows(places))
     wait_until(lambda: len({call[3] for call in panel.calls}) == count, what="all are reported")
+    wait_until(lambda: told.exists() and told.read_text().count("\n") >= count, what="all are told")
+    assert len(set(told.read_text().split())) == count == len(told.read_text().split())
     lost = [row[0] for row in rows(places) if row[2] == "lost"]
     assert len(lost) <= (step in MAY_BE_LOST)
     lines = ran.read_text().split()

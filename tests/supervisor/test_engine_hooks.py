@@ -1,6 +1,7 @@
 """`on_finish` commands: run once after each final end, with its facts, whatever becomes of them."""
 
 import os
+import select
 import signal
 import sqlite3
 import subprocess
@@ -27,6 +28,15 @@ def facts(path):
 def settled(engine, key):
     found = hooks.of_task(engine.store, key)
     return found if found and all(one.state in ("done", "failed") for one in found) else []
+
+
+def leave(guardian):
+    pidfd = os.pidfd_open(guardian)
+    os.kill(guardian, signal.SIGTERM)
+    poller = select.poll()
+    poller.register(pidfd, select.POLLIN)
+    assert poller.poll(20_000)
+    os.close(pidfd)
 
 
 def test_facts_of_a_failure_reach_the_command(engine):
@@ -127,6 +137,7 @@ def test_hanging_command_holds_up_nothing(engine):
 def test_command_over_its_time_is_killed(engine):
     engine.submit(engine.spec("t"))
     task = engine.ended("t")[0]
+    leave(engine.guardian)          # the runner of this test is the only one
     with engine.store.write():
         engine.store.execute(
             "INSERT INTO hook (task, attempt, moment, command, facts, created)"
