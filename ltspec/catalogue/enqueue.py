@@ -9,7 +9,7 @@ the supervisor settles it.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from ltspec.apply.decision import Existing, Verdict
+from ltspec.decision import Existing, Verdict
 from ltspec.catalogue.store import Store
 from ltspec.clock import Now
 from ltspec.errors import NotFound, Refused

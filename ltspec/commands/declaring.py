@@ -12,7 +12,7 @@ import tempfile
 from functools import partial
 
 from ltspec import clock
-from ltspec.apply.decision import decide
+from ltspec.decision import decide
 from ltspec.catalogue import Store, details, enqueue, listing, open_store, queues
 from ltspec.catalogue.enqueue import Change, QueueSettings
 from ltspec.commands import session

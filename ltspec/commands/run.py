@@ -156,7 +156,7 @@ def _mgrctl(config: Config) -> str:
 def _submit(store: Store, spec: TaskSpec) -> int:
     from functools import partial
 
-    from ltspec.apply.decision import decide
+    from ltspec.decision import decide
     from ltspec.catalogue.enqueue import enqueue
 
     now = clock.now()

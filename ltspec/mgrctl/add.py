@@ -90,7 +90,7 @@ def _submit(context: Context, spec: TaskSpec) -> Answer:
 
 def _enqueue(store: Store, spec: TaskSpec) -> Answer:
     """Inside the transaction: look at the row as it is now, then decide."""
-    from ltspec.apply.decision import Verdict
+    from ltspec.decision import Verdict
 
     when, boot = now(), boot_id()
     there = longtask.same(store, spec)

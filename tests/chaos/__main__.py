@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ltspec import client, clock
-from ltspec.apply.decision import decide
+from ltspec.decision import decide
 from ltspec.catalogue import enqueue, open_store
 from ltspec.errors import LtspecError
 from ltspec.model import TaskSpec

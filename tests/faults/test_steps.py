@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ltspec import client, clock
-from ltspec.apply.decision import decide
+from ltspec.decision import decide
 from ltspec.catalogue import enqueue, open_store
 from ltspec.model import TaskSpec
 from ltspec.paths import Places

@@ -15,7 +15,7 @@ from ltspec.states import End, Outcome, Status
 
 
 def _created(*_: object) -> Any:
-    from ltspec.apply.decision import Verdict
+    from ltspec.decision import Verdict
 
     return Verdict("created")
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ltspec.apply.decision import Existing, decide
+from ltspec.decision import Existing, decide
 from ltspec.states import Outcome, Status
 
 ONE = """\

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ltspec.apply.decision import Verdict
+from ltspec.decision import Verdict
 from ltspec.catalogue import Store, enqueue, lifecycle, open_store
 from ltspec.client import connect
 from ltspec.clock import boot_id, now

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ltspec.apply.decision import Verdict
+from ltspec.decision import Verdict
 from ltspec.catalogue import Store, details, enqueue, lifecycle, open_store
 from ltspec.clock import boot_id, now
 from ltspec.model import Report, TaskSpec

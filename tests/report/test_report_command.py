@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ltspec.apply.decision import Verdict
+from ltspec.decision import Verdict
 from ltspec.catalogue import details, enqueue, lifecycle, open_store, outbox
 from ltspec.clock import boot_id, now
 from ltspec.model import TaskSpec

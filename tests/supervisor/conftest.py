@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ltspec import client, clock
-from ltspec.apply.decision import decide
+from ltspec.decision import decide
 from ltspec.catalogue import Store, enqueue, listing, open_store
 from ltspec.model import Task, TaskSpec
 from ltspec.paths import Places
