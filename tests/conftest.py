@@ -38,6 +38,14 @@ PRESENT_BEFORE = {place for place in REAL_PLACES if os.path.lexists(place)}
 FOREIGN_PREFIXES = ("LTSPEC_", "MGR_LT_", "GITHUB_", "GITLAB_", "XDG_", "CI_")
 FOREIGN_NAMES = {"CI", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TERM", "INVOCATION_ID"}
 
+# Started in the background (`nohup`, `&` in a script) we inherit that these are ignored, and so
+# would every command that a test starts and interrupts.
+for _number, _handler in (
+    (signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
+
 
 def _is_foreign(name: str) -> bool:
     return name in FOREIGN_NAMES or name.startswith(FOREIGN_PREFIXES)
