@@ -9,9 +9,9 @@ the supervisor settles it.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from ltspec.decision import Existing, Verdict
 from ltspec.catalogue.store import Store
 from ltspec.clock import Now
+from ltspec.decision import Existing, Verdict
 from ltspec.errors import NotFound, Refused
 from ltspec.model import HELD_NEEDS, HELD_TIME, Need, TaskSpec
 from ltspec.states import Outcome, Status

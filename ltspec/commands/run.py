@@ -156,8 +156,8 @@ def _mgrctl(config: Config) -> str:
 def _submit(store: Store, spec: TaskSpec) -> int:
     from functools import partial
 
-    from ltspec.decision import decide
     from ltspec.catalogue.enqueue import enqueue
+    from ltspec.decision import decide
 
     now = clock.now()
     with store.write(durable=True):

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from ltspec import client, clock
-from ltspec.decision import decide
 from ltspec.catalogue import enqueue, open_store
+from ltspec.decision import decide
 from ltspec.errors import LtspecError
 from ltspec.model import TaskSpec
 from ltspec.paths import Places

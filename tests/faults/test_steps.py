@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from ltspec import client, clock
-from ltspec.decision import decide
 from ltspec.catalogue import enqueue, open_store
+from ltspec.decision import decide
 from ltspec.model import TaskSpec
 from ltspec.paths import Places
 from ltspec.supervisor.seam import STEPS

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from ltspec.decision import Verdict
 from ltspec.catalogue import Store, enqueue, lifecycle, open_store
 from ltspec.client import connect
 from ltspec.clock import boot_id, now
+from ltspec.decision import Verdict
 from ltspec.model import TaskSpec
 from ltspec.paths import Places
 from ltspec.states import End, Outcome, Status

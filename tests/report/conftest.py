@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from ltspec.decision import Verdict
 from ltspec.catalogue import Store, details, enqueue, lifecycle, open_store
 from ltspec.clock import boot_id, now
+from ltspec.decision import Verdict
 from ltspec.model import Report, TaskSpec
 from ltspec.states import End, Outcome, Status
 

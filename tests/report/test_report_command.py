@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ltspec.decision import Verdict
 from ltspec.catalogue import details, enqueue, lifecycle, open_store, outbox
 from ltspec.clock import boot_id, now
+from ltspec.decision import Verdict
 from ltspec.model import TaskSpec
 from ltspec.states import End, Outcome, Status
 

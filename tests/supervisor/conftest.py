@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from ltspec import client, clock
-from ltspec.decision import decide
 from ltspec.catalogue import Store, enqueue, listing, open_store
+from ltspec.decision import decide
 from ltspec.model import Task, TaskSpec
 from ltspec.paths import Places
 
