@@ -18,7 +18,7 @@ class Control:
         self._say("ready")
 
     def worked(self) -> None:
-        """An end is committed: this life was of use (see `brake`). Said once."""
+        """An end that was seen is committed: this life was of use (see `brake`). Said once."""
         if not self._has_worked:
             self._has_worked = True
             self._say("worked")

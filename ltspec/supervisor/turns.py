@@ -184,7 +184,8 @@ class Turns:
         if ended:
             self._over = []
             self._afterwards += ended
-            self.control.worked()
+            if any(one.running.pidfd >= 0 for one in ended):
+                self.control.worked()
             seam.reached("end.committed")
         if failed:
             self._failed = []
