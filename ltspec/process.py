@@ -150,15 +150,22 @@ def _become(
         program, argv, env = prepare()
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.execve(program, list(argv), env)
-    except CannotStart as error:
-        os.write(writing, str(error).encode()[:4000])
     except OSError as error:
-        os.write(writing, reason(error).encode()[:4000])
-    except ValueError as error:          # a line of an env_file, named without its content
-        os.write(writing, str(error).encode(errors="replace")[:4000])
+        _tell(writing, reason(error))
+    except (CannotStart, ValueError) as error:    # a line of an env_file, without its content
+        _tell(writing, str(error))
     except BaseException as error:  # noqa: BLE001 - a forked child must end here, with its reason told
-        os.write(writing, f"{type(error).__name__} before the start".encode())
+        _tell(writing, f"{type(error).__name__} before the start")
     os._exit(127)
+
+
+def _tell(writing: int, problem: str) -> None:
+    """Give the supervisor the reason; where it was killed meanwhile, the log keeps it."""
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    try:
+        os.write(writing, problem.encode(errors="replace")[:4000])
+    except BrokenPipeError:
+        os.write(2, f"cannot start: {problem}\n".encode(errors="replace"))
 
 
 def _close_quietly(number: int) -> None:
@@ -307,18 +314,47 @@ def members(session: int, token: str) -> list[Identity]:
     return found
 
 
+def memory_name(token: str) -> str:
+    """The name of the memory with an attempt's parameters, which is its mark before its exec."""
+    return f"ltspec-{token}"
+
+
 def find_marked(token: str) -> Identity | None:
-    """The living session leader that carries an attempt's mark: a start whose pid was not kept."""
+    """The living process of a start whose pid was not kept, whether it has come to its exec or not.
+
+    From its first moment it holds the memory with its parameters, by whatever number; a task may
+    close that, but by then its environment has the mark. Both are handed down to what it starts,
+    which is in its session or, having left it, has the mark: a holder without the mark is the
+    process itself before its exec.
+    """
     mark = f"LTSPEC_TOKEN={token}\0".encode()
     for name in os.listdir("/proc"):
-        if not name.isdigit():
+        fields = _stat(int(name)) if name.isdigit() else None
+        if not fields or fields[0] in (b"Z", b"X"):
             continue
-        fields = _stat(int(name))
-        if fields and fields[0] not in (b"Z", b"X") and int(fields[3]) == int(name) and _has_mark(
-            int(name), mark
-        ):
-            return Identity(int(name), int(fields[19]))
+        pid = int(name)
+        holds, marked = _holds_memory(pid, memory_name(token)), _has_mark(pid, mark)
+        leads = int(fields[3]) == pid
+        if (leads and (holds or marked)) or (holds and not marked):
+            return Identity(pid, int(fields[19]))
     return None
+
+
+def _holds_memory(pid: int, name: str) -> bool:
+    """True where a descriptor of the process is the memory file of that name."""
+    folder = f"/proc/{pid}/fd"
+    for _ in range(2):          # it may move from one number to another while it is looked for
+        try:
+            numbers = os.listdir(folder)
+        except OSError:
+            return False        # gone, or not ours to see: then it is no task of ours either
+        for number in numbers:
+            try:
+                if os.readlink(f"{folder}/{number}") == f"/memfd:{name} (deleted)":
+                    return True
+            except OSError:
+                continue
+    return False
 
 
 def _has_mark(pid: int, mark: bytes) -> bool:

@@ -64,12 +64,14 @@ def prepare(task: Ready, places: Places, run: pidfile.RunDirectory) -> Prepared:
     """Open what the attempt needs. Raises OSError with an errno of process.TRANSIENT where
     waiting can help; other trouble is told in `problem`."""
     spec = TaskSpec.from_json(task.spec)
+    token = randomness.token_hex(16)
     opened: list[int] = []
     try:
         user = identity.resolve(spec.user, spec.group)
         path = places.log(spec.manager, spec.queue, spec.id, task.attempts + 1)
         opened.append(logs.open_log(path, user))
-        opened.append(sealed_memory(pidfile.parameters_content(spec.start_parameters)))
+        parameters = pidfile.parameters_content(spec.start_parameters)
+        opened.append(sealed_memory(parameters, process.memory_name(token)))
         opened.append(_stage_pidfile(run, task, spec, user))
     except process.CannotStart as error:
         return _impossible(task, spec, opened, str(error))
@@ -79,8 +81,8 @@ def prepare(task: Ready, places: Places, run: pidfile.RunDirectory) -> Prepared:
                 os.close(number)
             raise
         return _impossible(task, spec, opened, process.reason(error))
-    log, parameters, staged = opened
-    return Prepared(task, spec, randomness.token_hex(16), user, log, parameters, staged, "")
+    log, memory, staged = opened
+    return Prepared(task, spec, token, user, log, memory, staged, "")
 
 
 def _impossible(task: Ready, spec: TaskSpec, opened: list[int], problem: str) -> Prepared:
@@ -101,12 +103,12 @@ def _stage_pidfile(
         return -1
 
 
-def sealed_memory(data: bytes) -> int:
+def sealed_memory(data: bytes, name: str = "ltspec") -> int:
     """A descriptor at the start of `data` that nobody can change: a reader is never blocked and a
-    task that never reads blocks nobody (C05)."""
+    task that never reads blocks nobody (C05). `name` is what /proc shows of it."""
     import fcntl
 
-    memory = os.memfd_create("ltspec", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    memory = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.write(memory, data)
     os.lseek(memory, 0, os.SEEK_SET)
     seals = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
