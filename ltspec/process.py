@@ -175,9 +175,16 @@ def _close_quietly(number: int) -> None:
         return  # the descriptor of the listing itself, closed already
 
 
+_WAY_OUT = {
+    errno.EAGAIN: "no more processes are allowed (ulimit -u, pids.max)",
+    errno.EMFILE: "too many open files (ulimit -n)",
+    errno.ENFILE: "too many open files on this host (fs.file-max)",
+}
+
+
 def reason(error: OSError) -> str:
-    """The words of an OSError, with the file where it names one."""
-    words = error.strerror or str(error)
+    """The words of an OSError, with the file where it names one; of a limit, which one it is."""
+    words = _WAY_OUT.get(error.errno or 0) or error.strerror or str(error)
     return f"{error.filename}: {words}" if error.filename else words
 
 
@@ -210,10 +217,15 @@ def start_ticks(pid: int) -> int | None:
 def _stat(pid: int) -> list[bytes] | None:
     """Fields 3 and on of /proc/PID/stat (proc(5)): what stands behind the last `)`."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
+        file = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
         return None
+    try:
+        return os.read(file, 4096).rpartition(b")")[2].split() or None
+    except ProcessLookupError:
+        return None
+    finally:
+        os.close(file)
 
 
 def adopt(identity: Identity) -> int | None:

@@ -38,6 +38,7 @@ class Ready(NamedTuple):
     made: int
     dirty: int
     spec: str
+    slots: int                    # of its line; 0 while that is paused
 
 
 def ready_lines(store: Store) -> list[tuple[str, str]]:
@@ -49,18 +50,12 @@ def ready_lines(store: Store) -> list[tuple[str, str]]:
     ).fetchall()
 
 
-def slots(store: Store, manager: str, queue: str) -> int:
-    """How many of the line may run at once; 0 while it is paused."""
-    row = store.row(
-        "SELECT slots FROM queue WHERE manager = ? AND name = ? AND paused = 0", (manager, queue)
-    )
-    return row[0] if row else 0
-
-
 def next_ready(store: Store, manager: str, queue: str) -> Ready | None:
     """The task whose turn it is: the highest priority, then the lowest position (DESIGN 4)."""
     row = store.row(
-        "SELECT key, manager, queue, id, file, attempts, retried, made, dirty, spec FROM task"
+        "SELECT key, manager, queue, id, file, attempts, retried, made, dirty, spec,"
+        " coalesce((SELECT slots FROM queue WHERE queue.manager = task.manager"
+        " AND name = task.queue AND paused = 0), 0) FROM task"
         " WHERE status = 'QUE' AND held = 0 AND request = '' AND manager = ? AND queue = ?"
         " ORDER BY priority DESC, position LIMIT 1",
         (manager, queue),
@@ -157,16 +152,17 @@ def end_attempt(
     survivors: str = "",
 ) -> Committed:
     """RUN -> OK or ERR, or back to QUE for a retry or a replacement."""
-    store.execute(
+    request = store.row(
         "UPDATE attempt SET ended = ?, status = ?, outcome = ?, detail = ?, code = ?, signal = ?,"
-        " survivors = ? WHERE task = ? AND number = ?",
+        " survivors = ? WHERE task = ? AND number = ?"
+        " RETURNING (SELECT request FROM task WHERE key = attempt.task)",
         (
             now.wall, end.status, end.outcome, end.detail, end.code, end.signal, survivors,
             key, number,
         ),
-    )
-    request, next_spec = store.row("SELECT request, next_spec FROM task WHERE key = ?", (key,))
+    )[0]
     if request == "replace":
+        next_spec = store.row("SELECT next_spec FROM task WHERE key = ?", (key,))[0]
         requeue(store, key, TaskSpec.from_json(next_spec), now=now, boot_id=boot_id)
         return Committed("replaced")
     if retry_delay is not None and not request:
@@ -196,13 +192,14 @@ def _finalise(
 ) -> int:
     """The one place where a task gets a final status: its report, its `on_finish` commands and its
     dependants follow."""
-    dirty, reports, wanted, started = store.row(
+    dirty, reports, wanted, started, needed = store.row(
         "UPDATE task SET status = ?, outcome = ?, detail = ?, ended = ?, held = 0, due = NULL,"
         " due_boot = NULL, dirty = dirty + 1,"
         " request = CASE request WHEN 'remove' THEN 'remove' ELSE '' END WHERE key = ?"
         " RETURNING dirty, coalesce(json_extract(spec, '$.mgrctl'), '') <> ''"
         " AND coalesce(json_extract(spec, '$.report'), 'auto') <> 'none',"
-        " spec ->> '$.on_finish', started",
+        " spec ->> '$.on_finish', started,"
+        " EXISTS (SELECT 1 FROM need WHERE need.needed = task.key)",
         (end.status, end.outcome, end.detail, now.wall, key),
     )
     if reports:
@@ -211,8 +208,11 @@ def _finalise(
         hooks.write(
             store, key, wanted, end, now=now, attempt=attempt, started=started if ran else None
         )
-    for (dependant,) in store.execute("SELECT task FROM need WHERE needed = ?", (key,)).fetchall():
-        settle(store, dependant, now=now)
+    store.errands_written = store.errands_written or bool(reports or wanted)
+    if needed:
+        dependants = store.execute("SELECT task FROM need WHERE needed = ?", (key,)).fetchall()
+        for (dependant,) in dependants:
+            settle(store, dependant, now=now)
     return int(dirty)
 
 

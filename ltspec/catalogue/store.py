@@ -41,6 +41,8 @@ class Store:
         self._transaction = Transaction(connection)
         # Lines (manager, queue) in which `lifecycle` has made a task ready; the loop empties it.
         self.released: set[tuple[str, str]] = set()
+        # `lifecycle` has written a report or an on_finish command; the loop takes it back.
+        self.errands_written = False
 
     def close(self) -> None:
         """Close the connection; a second call does nothing."""

@@ -7,6 +7,7 @@ Imports nothing large: the supervisor uses it for every start.
 
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from ltspec.model import TaskSpec
@@ -68,6 +69,16 @@ def build(
 def time_zone() -> str:
     """The host's time zone as TZ has it: its name (Europe/Berlin) where /etc/localtime leads to
     one, else that file itself (tzset(3)); UTC where there is none."""
+    try:
+        found = os.lstat(LOCAL_TIME)
+    except OSError:
+        return "UTC"
+    return _zone(found.st_ino, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _zone(_inode: int, _changed: int) -> str:
+    """Looked up once for each /etc/localtime: the supervisor asks at every start."""
     try:
         target = os.path.realpath(LOCAL_TIME, strict=True)
     except OSError:

@@ -13,7 +13,7 @@ from typing import Any
 from ltspec import pidfile, process
 from ltspec.catalogue import Store, hooks, lifecycle, outbox
 from ltspec.clock import Now
-from ltspec.errors import CatalogueError
+from ltspec.errors import CatalogueError, LtspecError
 from ltspec.paths import Places
 from ltspec.states import Finish
 from ltspec.supervisor import furnishing, retention, seam
@@ -82,7 +82,7 @@ class Supervisor:
 
     def step(self, now: Now) -> None:
         """Sleep until something is to be done, and do it."""
-        events = self.epoll.poll(self._timeout(now))
+        events = self._sleep(now)
         now = self.clock()
         for number, _ in events:
             self._event(number, now)
@@ -92,14 +92,31 @@ class Supervisor:
             self._timers(now)
             self._work(now)
             self._consider_leaving(now)
-        except (CatalogueError, OSError) as error:
-            if not isinstance(error, OSError) and not error.transient:
+        except (LtspecError, OSError) as error:
+            if isinstance(error, CatalogueError) and not error.transient:
                 raise
-            self.agenda.in_trouble(str(error), now.boot)
+            reason = process.reason(error) if isinstance(error, OSError) else str(error)
+            self.agenda.in_trouble(reason, now.boot)
         if self.agenda.is_waiting(now.boot) and self.talk is not None:
             self.talk.synced(
                 f"accepted, but the supervisor has to wait: {self.agenda.trouble}"
             )
+
+    def _sleep(self, now: Now) -> list[tuple[int, int]]:
+        """The next events; before it sleeps for them, what is only in memory is committed."""
+        timeout = self._timeout(now)
+        if self.turns.unflushed and timeout != 0 and not self.agenda.is_waiting(now.boot):
+            events = self.epoll.poll(0)
+            if events:
+                return events            # the next turn's commit takes it along
+            try:
+                self.turns.flush()
+            except CatalogueError as error:
+                if not error.transient:
+                    raise
+                self.agenda.in_trouble(str(error), now.boot)
+                timeout = self._timeout(now)
+        return self.epoll.poll(timeout)
 
     def _event(self, number: int, now: Now) -> None:
         running = self.table.by_pidfd.get(number)
@@ -143,10 +160,11 @@ class Supervisor:
             self.publisher.publish(rows)
             agenda.look = len(rows) >= CHUNK
         seam.reached("end.published")
-        self.turns.flush(now)
-        if self.turns.ends_committed:
-            self.turns.ends_committed = False
+        if self.store.errands_written:
+            self.store.errands_written = False
             self._wake_errands()
+        if self.turns.times_changed:
+            self.turns.times_changed = False
             self._refresh_due()
         agenda.healed(now.boot)
         if agenda.changed and self.talk:

@@ -37,7 +37,11 @@ def main(argv: list[str] | None = None) -> int:
         _tell_starter(arguments.ready_fd, str(error))
         return START_FAILED
     _tell_starter(arguments.ready_fd, "")
-    return _run(supervisor, arguments)
+    try:
+        return _run(supervisor, arguments)
+    except LtspecError as error:
+        say(f"cannot go on: {error}")
+        return START_FAILED
 
 
 def say(text: str) -> None:
@@ -139,6 +143,9 @@ def _adopt(supervisor: Supervisor) -> None:
         supervisor.adopt(running)
     for running in found.over:
         supervisor.adopt_over(running)
+    with supervisor.store.write():
+        for key, number in found.unstarted:
+            lifecycle.undo_start(supervisor.store, key, number)
     for running in found.unrecorded:
         supervisor.turns.unrecorded(running)
     supervisor.control.ready([running.pid for running in found.adopted])

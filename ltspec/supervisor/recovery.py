@@ -1,9 +1,10 @@
 """After a crash or a reboot: who still runs, and what became of the others (DESIGN 5).
 
 For each attempt without an end: another boot -> it is gone; a recorded process that exists (running
-or unreaped) -> adopted by identity; one that does not -> what it said of itself, else `lost`. An
-attempt without a recorded pid is looked for on the slate, then by its mark; where nobody carries
-it, it is `lost`: whether it started cannot be known, and it must not run twice.
+or unreaped) -> adopted by identity; one that does not -> what it said of itself, else `lost`.
+For an attempt without a recorded pid the slate knows its process, or that it was not started: then
+its task waits again. Killed within the spawn itself, it is looked for by its mark; where nobody
+carries it, it is `lost`: whether it started cannot be known, and it must not run twice.
 """
 
 import os
@@ -20,12 +21,13 @@ from ltspec.supervisor.starting import SCRIPTS
 
 
 class Found(NamedTuple):
-    """What recovery found: attempts that are watched from here on (`pidfd` open), and attempts
-    that are over (their `seen` is set, no descriptor)."""
+    """What recovery found: attempts that are watched from here on (`pidfd` open), attempts that
+    are over (their `seen` is set, no descriptor), and (key, number) of those that never began."""
 
     adopted: list[Running]
     over: list[Running]
     unrecorded: list[Running]      # adopted ones whose pid has yet to be written down
+    unstarted: list[tuple[int, int]]
 
 
 class _Row(NamedTuple):
@@ -48,10 +50,14 @@ class _Row(NamedTuple):
 
 def recover(store: Store, places: Places, boot_id: str) -> Found:
     """Look at every attempt without an end; nothing is written."""
-    found = Found([], [], [])
+    found = Found([], [], [], [])
     for values in lifecycle.unfinished(store):
         row = _Row(*values)
-        who = _identify(row, places, boot_id)
+        entry = slate.read(places) if row.pid is None and row.boot_id == boot_id else None
+        if entry is not None and entry.token != row.token:
+            found.unstarted.append((row.key, row.number))
+            continue
+        who = _identify(row, entry, boot_id)
         pidfd = process.adopt(who) if who is not None else None
         running = _running(row, who, pidfd)
         if pidfd is None:
@@ -64,11 +70,13 @@ def recover(store: Store, places: Places, boot_id: str) -> Found:
     return found
 
 
-def _identify(row: _Row, places: Places, boot_id: str) -> process.Identity | None:
+def _identify(row: _Row, entry: slate.Entry | None, boot_id: str) -> process.Identity | None:
     if row.boot_id != boot_id:
         return None
     if row.pid is None:
-        return slate.read(places, row.token) or process.find_marked(row.token)
+        if entry is not None and entry.started is not None:
+            return entry.started
+        return process.find_marked(row.token)
     return process.Identity(row.pid, row.ticks or 0)
 
 

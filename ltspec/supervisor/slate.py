@@ -1,18 +1,26 @@
-"""The slate: which process the newest start is, until the catalogue has its pid.
+"""The slate: how far the newest start has come, until the catalogue has its pid.
 
-One short line in a file of the state directory, written in place right after the spawn: it costs a
-few microseconds where a commit costs some hundred, and survives the supervisor. So the commit of
-the pid can wait until the ended task's PID-file is written, and an attempt that starts and ends
-within this time is not lost when the supervisor is killed. A line counts only for the attempt
-whose token it holds; an old or torn one names none.
+One short line in a file of the state directory, written in place before and after the spawn: it
+costs a few microseconds where a commit costs some hundred, and survives the supervisor. So the
+commit of the pid can wait until the ended task's PID-file is written, an attempt that starts and
+ends within this time is not lost when the supervisor is killed, and one whose start is committed
+but is not on the slate has certainly not started. It says nothing of another boot.
 """
 
 import os
+from typing import NamedTuple
 
 from ltspec.paths import Places
 from ltspec.process import Identity
 
 _LINE = 96     # bytes: token, pid and start time, filled up with blanks
+
+
+class Entry(NamedTuple):
+    """What stands on it: the attempt's token, and its process once the spawn has returned."""
+
+    token: str
+    started: Identity | None
 
 
 class Slate:
@@ -21,20 +29,31 @@ class Slate:
     def __init__(self, places: Places) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self._file = os.open(places.slate, flags, 0o600)
+        if os.fstat(self._file).st_size < _LINE:
+            self._write("-")
 
-    def write(self, token: str, started: Identity) -> None:
-        """Note who the attempt's process is. Raises OSError."""
-        line = f"{token} {started.pid} {started.start_ticks} ".ljust(_LINE - 1) + "\n"
-        os.pwrite(self._file, line.encode(), 0)
+    def starting(self, token: str) -> None:
+        """This attempt is about to be spawned. Raises OSError."""
+        self._write(token)
+
+    def started(self, token: str, process: Identity) -> None:
+        """Its process is this one. Raises OSError."""
+        self._write(f"{token} {process.pid} {process.start_ticks}")
+
+    def _write(self, line: str) -> None:
+        os.pwrite(self._file, (line.ljust(_LINE - 1) + "\n").encode(), 0)
 
 
-def read(places: Places, token: str) -> Identity | None:
-    """Who this attempt's process is, where the slate knows it."""
+def read(places: Places) -> Entry | None:
+    """What stands on the slate; None where nothing can be concluded from it: it is not there, or
+    somebody else has written on it."""
     try:
         with open(places.slate, encoding="ascii", errors="replace") as file:
-            fields = file.read(_LINE).split()
+            line = file.read()
     except FileNotFoundError:
         return None
-    if len(fields) != 3 or fields[0] != token:
+    fields = line.split()
+    if len(line) != _LINE or len(fields) not in (1, 3):
         return None
-    return Identity(int(fields[1]), int(fields[2]))
+    started = Identity(int(fields[1]), int(fields[2])) if len(fields) == 3 else None
+    return Entry(fields[0], started)

@@ -1,10 +1,10 @@
 """Ends and starts: one commit serves the end of an attempt and the start of the next one.
 
 A turn commits what has ended together with the next start and spawns it (hand over first); the new
-process goes on the slate. What is left - reaping, PID-files - is done while it runs; then one more
-commit keeps its pid and that these were followed up. So there is at most one started attempt whose
-pid is not in the catalogue (DESIGN 5), and one synced commit a task. Memory is changed only after
-a commit.
+process goes on the slate. What is left - reaping, PID-files - is done while it runs. Its pid, and
+that these were followed up, is part of the next turn's commit, or of one more before the supervisor
+sleeps. So at most one started attempt's pid is not in the catalogue (DESIGN 5), and a task costs
+one synced commit. Memory is changed only after a commit.
 """
 
 import os
@@ -71,7 +71,7 @@ class Turns:
         self.discard = discard
         self.slate = Slate(places)
         self.max_running = 500
-        self.ends_committed = False                      # since the loop looked last
+        self.times_changed = False                       # a retry may wait for its time
         self._lines: dict[tuple[str, str], None] = {}    # to be looked at for a start, in order
         self._over: list[Running] = []                   # ended, not committed
         self._failed: list[Failed] = []
@@ -121,7 +121,8 @@ class Turns:
                     prepared, number = self._choose(now, over)
             except BaseException:
                 if prepared is not None:
-                    prepared.close()
+                    prepared.discard(self.places, self.publisher.run)
+                self.agenda.asked = True     # the lines that were looked at are ready as before
                 raise
             self._committed(ended, failed)
             if prepared is None:
@@ -130,15 +131,16 @@ class Turns:
             if self.agenda.is_waiting(now.boot):
                 break
 
-    def flush(self, now: Now) -> None:
+    @property
+    def unflushed(self) -> bool:
+        """True where `flush` has something to do."""
+        return bool(self._unrecorded or self.publisher.followed)
+
+    def flush(self) -> None:
         """Commit the new pids and what was followed up; not synced, it survives every kill."""
-        failed = self._failed
-        if not (self._unrecorded or failed or self.publisher.followed):
-            return
         with self.store.write():
             self._record()
-            self._commit_failed(now)
-        self._committed([], failed)
+        self._committed([], [])
 
     def clean_up(self, now: Now) -> None:
         """What an ended attempt leaves to do, while the next one runs already."""
@@ -192,7 +194,7 @@ class Turns:
             # Its row has changed, and what was asked of it while it was about to start waits.
             self.agenda.look = self.agenda.asked = True
         if ended or failed:
-            self.ends_committed = self.agenda.changed = True
+            self.agenda.changed = True
 
     # -- ends -------------------------------------------------------------------------------
 
@@ -206,6 +208,8 @@ class Turns:
         self.may_start(running.line)
         if became.what == "removed":
             self.agenda.asked = True
+        elif became.what != "final":
+            self.times_changed = True
         return Ended(running, end, became.dirty if became.what == "final" else 0)
 
     def _decide(self, running: Running) -> End:
@@ -239,16 +243,16 @@ class Turns:
         running_now = len(self.table) - len(over)
         for line in self.store.released:
             self.may_start(line)
-            self.agenda.look = self.agenda.changed = True
+            self.agenda.look = self.agenda.changed = self.times_changed = True
         self.store.released.clear()
         while self._lines and running_now < self.max_running:
             line = next(iter(self._lines))
             del self._lines[line]
-            free = lifecycle.slots(self.store, *line) - self.table.taken[line] + freed.count(line)
-            if free <= 0:
-                continue
             task = lifecycle.next_ready(self.store, *line)
             if task is None:
+                continue
+            free = task.slots - self.table.taken[line] + freed.count(line)
+            if free <= 0:
                 continue
             if free > 1:
                 self._lines[line] = None  # at the end: the other lines have their turn first
@@ -281,7 +285,7 @@ class Turns:
     def _end_unstarted(self, key: int, number: int, problem: str, now: Now) -> None:
         end = End(Status.ERR, Outcome.NOT_STARTED, f"cannot start: {problem}")
         lifecycle.end_attempt(self.store, key, number, end, now=now, boot_id=self.boot_id)
-        self.agenda.look = self.agenda.changed = self.ends_committed = True
+        self.agenda.look = self.agenda.changed = True
 
     def _start(self, prepared: starting.Prepared, number: int, now: Now) -> None:
         seam.reached("start.committed")
@@ -291,6 +295,7 @@ class Turns:
         try:
             lock = self._publish_running(prepared)
             seam.reached("start.published")
+            self.slate.starting(prepared.token)
             launched = starting.launch(prepared, self.places, lock)
         except process.CannotStart as error:
             end = End(Status.ERR, Outcome.NOT_STARTED, f"cannot start: {error}")
@@ -304,7 +309,7 @@ class Turns:
             prepared.close()     # first, so that the process's descriptor can be had
             try:
                 started = process.Identity(launched.pid, process.start_ticks(launched.pid) or 0)
-                self.slate.write(prepared.token, started)
+                self.slate.started(prepared.token, started)
                 self._watch_started(prepared, number, launched, started, now)
             except OSError as error:
                 message = f"process {launched.pid} cannot be watched: {error}"

@@ -19,9 +19,9 @@ from ltspec.paths import Places
 from ltspec.supervisor.seam import STEPS
 
 PROGRAM = Path(__file__).with_name("dying_supervisor.py")
-# Between the commit of a start and that of its pid nobody can know whether it happened (DESIGN 5).
-# The commit of an end is that of the next start too.
-MAY_BE_LOST = {"start.committed", "start.published", "start.spawned", "end.committed"}
+# Killed within the spawn itself nobody can know whether it happened (DESIGN 5); it is found by its
+# mark while it runs.
+MAY_BE_LOST = {"start.spawned"}
 TOLD = 'echo "$LTSPEC_REFERENCE" >> $0'
 
 

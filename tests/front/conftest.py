@@ -38,11 +38,11 @@ class Catalogue:
         return [change.key or 0 for change in changes]
 
     def start(self, key: int, *, ago: float = 60, pid: int = 4242) -> int:
-        columns = ", ".join(lifecycle.Ready._fields)
+        columns = ", ".join(lifecycle.Ready._fields[:-1])
         row = self.store.row(f"SELECT {columns} FROM task WHERE key = {key}")  # noqa: S608 - ours
         with self.store.write():
             number = lifecycle.start_attempt(
-                self.store, lifecycle.Ready(*row), "token", now=self.later(-ago),
+                self.store, lifecycle.Ready(*row, slots=1), "token", now=self.later(-ago),
                 boot_id="this-boot",
             )
             assert number is not None
