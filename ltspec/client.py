@@ -5,7 +5,8 @@ The socket carries no state: what a command wants stands in the catalogue, a mes
 
 Starting is done under `start.lock`: who finds nobody listening takes it, looks again, starts the
 guardian with the lock's descriptor, and lets go; the guardian lets go once it listens. Two
-commands at once therefore start one supervisor, and nobody polls.
+commands at once therefore start one supervisor; the second looks a few times a second whether it
+is there.
 """
 
 import _socket  # the C module: `socket` itself is a tenth of the start of a command
@@ -13,14 +14,18 @@ import fcntl
 import json
 import os
 import sys
+import time
 from typing import Any
 
 from ltspec.errors import CannotDo, SupervisorError
 from ltspec.paths import Places, make_private
 
 HELLO_SECONDS = 20.0
+START_SECONDS = 30.0     # how long another command may take to start the supervisor
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _TRIES = 5
+_PAUSE = 0.02
+_LAST_WORDS = 1000       # bytes at the end of the supervisor's log
 
 
 class ConnectionLost(SupervisorError):
@@ -116,9 +121,11 @@ def connect(
     if connection is not None or not start:
         return connection
     make_private(places.state_dir)
-    lock = os.open(places.start_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = _open(places.start_lock, os.O_RDWR)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        connection = _take_turn(places, lock)
+        if connection is not None:
+            return connection
         for _ in range(_TRIES):
             connection = _dial(places)
             if connection is not None:
@@ -130,6 +137,35 @@ def connect(
         )
     finally:
         os.close(lock)
+
+
+def _open(path: str, flags: int) -> int:
+    """A file of ours in the state directory, made where it is missing."""
+    try:
+        return os.open(path, flags | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        message = f"cannot write {path}: {error.strerror}\nltspec needs it; see `ltspec doctor`"
+        raise CannotDo(message) from error
+
+
+def _take_turn(places: Places, lock: int) -> Connection | None:
+    """Take the start lock, or the connection to the supervisor that another command has started."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            connection = _dial(places)
+        else:
+            return None
+        if connection is not None:
+            return connection
+        if time.monotonic() > deadline:
+            raise SupervisorError(
+                f"another command has been starting the supervisor for {START_SECONDS:g} s\n"
+                f"it holds {places.start_lock}; `ltspec doctor` says which one"
+            )
+        time.sleep(_PAUSE)
 
 
 def _dial(places: Places) -> Connection | None:
@@ -151,8 +187,8 @@ def _dial(places: Places) -> Connection | None:
     except TimeoutError as error:
         sock.close()
         raise SupervisorError(
-            f"the supervisor does not answer within {HELLO_SECONDS:g} s\n"
-            f"look at {places.supervisor_log} and at `ltspec doctor`"
+            f"the supervisor does not answer within {HELLO_SECONDS:g} s; its last words:\n"
+            f"{_last_words(places)}\nsee `ltspec doctor`"
         ) from error
     except OSError as error:
         sock.close()
@@ -160,6 +196,17 @@ def _dial(places: Places) -> Connection | None:
     finally:
         os.close(directory)
     return Connection(sock, hello, rest)
+
+
+def _last_words(places: Places) -> str:
+    """The last line of the supervisor's log."""
+    try:
+        with open(places.supervisor_log, "rb") as log:
+            log.seek(max(0, os.fstat(log.fileno()).st_size - _LAST_WORDS))
+            lines = log.read().decode(errors="replace").splitlines()
+    except OSError as error:
+        return f"{places.supervisor_log} cannot be read: {error.strerror}"
+    return lines[-1] if lines else "none"
 
 
 def _hello(sock: _socket.socket) -> tuple[dict[str, Any], bytes]:
@@ -178,11 +225,9 @@ def _start(
     places: Places, lock: int, idle_exit: float | None, *, without_scope: bool = False
 ) -> None:
     """Start a guardian and wait until its supervisor works, or tell why it does not."""
-    reading, writing = os.pipe2(os.O_CLOEXEC)
-    log = os.open(
-        places.supervisor_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
-    )
+    log = _open(places.supervisor_log, os.O_WRONLY | os.O_APPEND)
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    reading, writing = os.pipe2(os.O_CLOEXEC)
     scope, dies_with = _scope()
     if without_scope:
         scope, dies_with = [], "this login or unit"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 # How long a supervisor waits before the next try when it cannot start tasks or write the
 # catalogue (disk full, no more processes or descriptors): such a state heals by itself.
-TROUBLE_SECONDS = 2.0
+TROUBLE_SECONDS = 1.0
 
 
 class Agenda:

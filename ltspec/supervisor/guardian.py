@@ -115,18 +115,23 @@ class Guardian:
             passed.append(arguments.ready_fd)
         for number in passed:
             os.set_inheritable(number, True)
+        problem = ""
         try:
             self.supervisor = os.posix_spawn(
                 argv[0], argv, dict(os.environ), setsigmask=(), setsigdef=(signal.SIGHUP,)
             )
         except OSError as error:
-            say(f"cannot start a supervisor: {error}")
+            problem = f"cannot start a supervisor: {error.strerror}"
+            say(problem)
             self.supervisor = 0
             self._brake(lived=0.0)
         finally:
             for number in passed:
                 os.set_inheritable(number, False)
             theirs.close()
+        if problem and first and arguments.ready_fd is not None:
+            _tell(arguments, problem)
+            return START_FAILED          # who started us is there to be told: no use in staying
         if first and arguments.ready_fd is not None:
             os.close(arguments.ready_fd)
             arguments.ready_fd = None
@@ -267,7 +272,11 @@ def say(text: str) -> None:
 
 def _detach() -> None:
     """Leave the caller's session: the second fork makes sure that no terminal is ever acquired."""
-    if os.fork():
+    try:
+        pid = os.fork()
+    except OSError as error:
+        raise door.CannotGuard(f"cannot start the supervisor: {error.strerror}") from error
+    if pid:
         os._exit(0)
     os.setsid()
 
@@ -285,21 +294,26 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def _tell(arguments: argparse.Namespace, problem: str) -> None:
+    """Give the one who started us the reason why not."""
+    if arguments.ready_fd is not None:
+        os.write(arguments.ready_fd, problem.encode())
+
+
 def main(argv: list[str] | None = None) -> int:
     """Become the guardian of a state directory; returns when its supervisor has left."""
     arguments = _parse(argv)
     os.umask(0o077)
-    if arguments.detach:
-        _detach()
-    os.chdir("/")
     try:
+        if arguments.detach:
+            _detach()
+        os.chdir("/")
         if arguments.lock_fd is None:       # else an exec handed everything down
             arguments.lock_fd, arguments.listen_fd, arguments.finish_fd = door.open_doors(
                 arguments.state_dir, arguments.run_dir
             )
     except door.CannotGuard as error:
-        if arguments.ready_fd is not None:
-            os.write(arguments.ready_fd, str(error).encode())
+        _tell(arguments, str(error))
         say(str(error))
         return START_FAILED
     if arguments.start_lock_fd is not None:
