@@ -42,10 +42,14 @@ def attempts(store: Store, key: int) -> list[Attempt]:
 
 def reports(store: Store, key: int | None = None, *, states: Sequence[str] = ()) -> list[Report]:
     """Reports of one task, or of all; the oldest first."""
-    rows = store.execute(
+    columns = (
         "SELECT key, task, attempt, state, tries, created, next_try, status, errmsg, answer"
-        " FROM report WHERE ?1 IS NULL OR task = ?1 ORDER BY key", (key,),
+        " FROM report "
     )
+    if key is None:
+        rows = store.execute(columns + "ORDER BY key")
+    else:
+        rows = store.execute(columns + "WHERE task = ? ORDER BY key", (key,))
     return [Report(*row) for row in rows if not states or row[3] in states]
 
 

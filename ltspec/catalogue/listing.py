@@ -78,11 +78,23 @@ def by_keys(store: Store, keys: Sequence[int]) -> list[Task]:
 
 def counts(store: Store, wanted: Filter) -> Counts:
     """How many tasks of the wanted queue there are by status, whatever their age."""
-    where, values = _place(wanted)
-    rows = dict(
-        store.execute(f"SELECT status, count(*) FROM task WHERE {where} GROUP BY status", values)  # noqa: S608 - terms of this module
-    )
-    return Counts(*(rows.get(word, 0) for word in ("RUN", "QUE", "OK", "ERR")))
+    found = dict.fromkeys(("RUN", "QUE", "OK", "ERR"), 0)
+    for part in _with_manager(store, wanted):
+        where, values = _place(part)
+        # Grouped as the index task_history is: in another order every entry would be sorted.
+        for status, count in store.execute(
+            f"SELECT status, count(*) FROM task WHERE {where} GROUP BY manager, queue, status",  # noqa: S608 - terms of this module
+            values,
+        ):
+            found[status] += count
+    return Counts(*found.values())
+
+
+def _with_manager(store: Store, wanted: Filter) -> list[Filter]:
+    """The same with a manager where a queue is named: indexes know queues by both alone."""
+    if wanted.queue is None:
+        return [wanted]
+    return [wanted._replace(manager=manager) for manager, _ in lines(store, wanted)]
 
 
 def _place(wanted: Filter) -> tuple[str, tuple[str, ...]]:
@@ -157,18 +169,27 @@ def waiting(store: Store, wanted: Filter, limit: int) -> list[tuple[Task, int | 
 
 def ended(store: Store, wanted: Filter, limit: int) -> list[Task]:
     """Ended tasks, the newest first."""
-    where, values = _place(wanted)
     statuses = [word for word in wanted.statuses or _FINAL if word in _FINAL]
+    if len(statuses) == len(_FINAL) and wanted.manager is wanted.queue is None:
+        return _ended(store, wanted, "IN ('OK', 'ERR')", limit)
     found: list[Task] = []
-    after = wanted.since if wanted.since is not None else -1.0
-    for status in statuses:
-        found += tasks(
-            store,
-            f"WHERE task.status = ? AND {where} AND task.ended >= ?"
-            " ORDER BY task.ended DESC LIMIT ?", (status, *values, after, limit),
-        )
+    for manager, queue in lines(store, wanted):
+        line = wanted._replace(manager=manager, queue=queue)
+        for status in statuses:
+            found += _ended(store, line, f"= '{status}'", limit)
     found.sort(key=lambda task: (-(task.ended or 0.0), -task.key))
     return found[:limit]
+
+
+def _ended(store: Store, wanted: Filter, statuses: str, limit: int) -> list[Task]:
+    """One line's tasks of one status, or all that ended: each has an index in this order."""
+    where, values = _place(wanted)
+    after = wanted.since if wanted.since is not None else -1.0
+    return tasks(
+        store,
+        f"WHERE task.status {statuses} AND {where} AND task.ended >= ?"
+        " ORDER BY task.ended DESC, task.key DESC LIMIT ?", (*values, after, limit),
+    )
 
 
 SORTS = {
@@ -197,12 +218,23 @@ def sorted_page(store: Store, wanted: Filter, sort: str, limit: int, now: float)
 
 def turn(store: Store, task: Task) -> int:
     """How many ready tasks of its queue go before this one, plus one (its number in the queue)."""
-    row = store.row(
+    ready = (
         "SELECT count(*) FROM task WHERE status = 'QUE' AND held = 0 AND manager = ? AND queue = ?"
-        " AND (priority > ? OR (priority = ? AND position < ?))",
-        (task.manager, task.queue, task.priority, task.priority, task.position),
     )
-    return int(row[0]) + 1
+    place = (task.manager, task.queue, task.priority)
+    # Two questions, each a range of the index task_ready; one with OR would look at every row.
+    higher = store.row(f"{ready} AND priority > ?", place)[0]
+    before = store.row(f"{ready} AND priority = ? AND position < ?", (*place, task.position))[0]
+    return int(higher + before) + 1
+
+
+def turns(store: Store, manager: str, queue: str) -> dict[int, int]:
+    """The numbers of all ready tasks of a queue, by their keys: `turn` for many of them at once."""
+    rows = store.execute(
+        "SELECT key FROM task WHERE status = 'QUE' AND held = 0 AND manager = ? AND queue = ?"
+        " ORDER BY priority DESC, position", (manager, queue),
+    )
+    return {row[0]: number for number, row in enumerate(rows, 1)}
 
 
 def work_waits(store: Store) -> bool:

@@ -75,7 +75,7 @@ def _print_names(args: argparse.Namespace) -> None:
         if args.names == "task":
             plain.lines(listing.names(store))
         else:
-            plain.lines(state.queue.name for state in queues.queue_states(store))
+            plain.lines(queue.name for queue in queues.known(store))
 
 
 def _mark(parser: argparse.ArgumentParser, file: object, directory: object) -> None:
