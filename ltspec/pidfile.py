@@ -167,8 +167,10 @@ class RunDirectory:
 
     def remove(self, manager: str, queue: str, name: str) -> None:
         """Take a PID-file away; one that is gone already is fine."""
+        directory = self._directory(manager, queue)
+        _unlink(directory, f".{name}.new")   # left behind by a supervisor that was killed
         try:
-            _unlink(self._directory(manager, queue), name)
+            _unlink(directory, name)
         except IsADirectoryError:
             return  # somebody put a directory there; it is not ours to empty
 

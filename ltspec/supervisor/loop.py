@@ -116,6 +116,7 @@ class Supervisor:
                     raise
                 self.agenda.in_trouble(str(error), now.boot)
                 timeout = self._timeout(now)
+            self.turns.prepare_ahead()
         return self.epoll.poll(timeout)
 
     def _event(self, number: int, now: Now) -> None:
@@ -180,6 +181,7 @@ class Supervisor:
             errand.wake()
 
     def _take_requests(self, now: Now) -> None:
+        self.turns.drop_ahead()
         rows = self.publisher.rows()
         with self.store.write():
             to_end = self.publisher.obey(rows, now)

@@ -161,6 +161,7 @@ def _run(supervisor: Supervisor, arguments: argparse.Namespace) -> int:
     stop = _catch_stop_signals(supervisor)
     while not (supervisor.leaving or supervisor.control.lost or stop):
         supervisor.step(clock.now())
+    supervisor.turns.drop_ahead()
     supervisor.store.close()
     if supervisor.control.lost:
         _become_guardian(arguments)

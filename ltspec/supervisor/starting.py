@@ -6,6 +6,7 @@ committed: `prepare` opens the log, makes the locked PID-file's content and the 
 catalogue holds; secrets exist only in the child.
 """
 
+import contextlib
 import os
 import secrets as randomness
 from collections.abc import Mapping
@@ -47,7 +48,8 @@ class Prepared(NamedTuple):
         if self.pidfile >= 0:
             run.unstage(task.manager, task.queue, task.file, self.pidfile)
         if self.log >= 0:
-            os.unlink(places.log(task.manager, task.queue, task.id, task.attempts + 1))
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(places.log(task.manager, task.queue, task.id, task.attempts + 1))
 
 
 class Launched(NamedTuple):

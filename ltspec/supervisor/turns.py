@@ -26,6 +26,7 @@ from ltspec.supervisor.scheduling import retry_delay
 from ltspec.supervisor.slate import Slate
 
 STARTS_A_TURN = 16
+AHEAD = 8            # lines whose next start is made ready while the one before runs
 
 
 class Failed(NamedTuple):
@@ -73,6 +74,8 @@ class Turns:
         self.max_running = 500
         self.times_changed = False                       # a retry may wait for its time
         self._lines: dict[tuple[str, str], None] = {}    # to be looked at for a start, in order
+        self._full: dict[tuple[str, str], None] = {}     # the next in them may be made ready
+        self._ahead: dict[tuple[str, str], starting.Prepared] = {}
         self._over: list[Running] = []                   # ended, not committed
         self._failed: list[Failed] = []
         self._unrecorded: list[Running] = []             # started, pid not committed
@@ -141,6 +144,38 @@ class Turns:
         with self.store.write():
             self._record()
         self._committed([], [])
+
+    def prepare_ahead(self) -> None:
+        """While nothing else is to do: open what the next start of a busy line needs, so that at
+        the end before it only the commit and the spawn are left."""
+        while self._full and len(self._ahead) < AHEAD:
+            line, _ = self._full.popitem()
+            task = None if line in self._ahead else lifecycle.next_ready(self.store, *line)
+            if task is None:
+                continue
+            try:
+                prepared = starting.prepare(task, self.places, self.publisher.run)
+            except OSError:
+                return           # no hurry: the start itself tries again, waits and tells
+            if prepared.problem:
+                prepared.close()
+            else:
+                self._ahead[line] = prepared
+
+    def drop_ahead(self) -> None:
+        """What was made ready may be out of date."""
+        while self._ahead:
+            line, prepared = self._ahead.popitem()
+            prepared.discard(self.places, self.publisher.run)
+            self._full[line] = None
+
+    def _prepare(self, task: lifecycle.Ready) -> starting.Prepared:
+        ahead = self._ahead.pop((task.manager, task.queue), None)
+        if ahead is not None:
+            if ahead.task == task:
+                return ahead
+            ahead.discard(self.places, self.publisher.run)
+        return starting.prepare(task, self.places, self.publisher.run)
 
     def clean_up(self, now: Now) -> None:
         """What an ended attempt leaves to do, while the next one runs already."""
@@ -256,8 +291,10 @@ class Turns:
                 continue
             if free > 1:
                 self._lines[line] = None  # at the end: the other lines have their turn first
+            else:
+                self._full[line] = None
             try:
-                prepared = starting.prepare(task, self.places, self.publisher.run)
+                prepared = self._prepare(task)
             except OSError as error:     # the ends of this turn are committed all the same
                 self.may_start(line)
                 reason = process.reason(error)
