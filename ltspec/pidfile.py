@@ -103,7 +103,7 @@ class RunDirectory:
         """Write the new inode under its temporary name; `place` or `unstage` it afterwards."""
         directory, file = self._create(manager, queue, f".{name}.new")
         try:
-            os.write(file, data)
+            write_all(file, data)
             if owner is not None:
                 os.fchown(file, *owner)
             if locked:
@@ -205,17 +205,29 @@ class RunDirectory:
             found = _enter(parent, queue)
         else:
             os.makedirs(self.path, mode=0o711, exist_ok=True)
-            root = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                found = _enter(root, manager)
-            finally:
-                os.close(root)
+            found = own_directory(self.path, manager)
         self._open[place] = found
         if self.opened is not None:
             self.opened(manager, queue, found)
         if len(self._open) > _OPEN_DIRECTORIES:
             os.close(self._open.popitem(last=False)[1])
         return found
+
+
+def write_all(file: int, data: bytes) -> None:
+    """Write all of it: on a disk that fills up write(2) takes a part first, and only then fails."""
+    while data:
+        data = data[os.write(file, data) :]
+
+
+def own_directory(run_dir: str, name: str) -> int:
+    """Open RUN_DIR/NAME (`.bin`, `.scripts`) as a PID-file's directory is opened: a symbolic link
+    in its place is replaced, never followed. The caller closes it."""
+    root = os.open(run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return _enter(root, name)
+    finally:
+        os.close(root)
 
 
 def _enter(parent: int, name: str) -> int:
@@ -281,5 +293,5 @@ def is_shared(run_dir: str) -> bool:
     if os.path.isdir(run_dir) and not set(os.listdir(run_dir)) <= {FINISH_SOCKET}:
         return True
     os.makedirs(run_dir, mode=0o711, exist_ok=True)
-    os.close(os.open(marker, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    os.close(os.open(marker, _CREATE, 0o600))
     return False

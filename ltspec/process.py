@@ -26,6 +26,8 @@ TRANSIENT = frozenset(
 
 
 BUSY = 75    # a helper's exit code: another one of its kind is still at it (EX_TEMPFAIL)
+# The same for files of ltspec's own: who took a right to them away can give it back.
+WAITED_FOR = TRANSIENT | {errno.EACCES, errno.EPERM}
 
 
 class CannotStart(Exception):

@@ -1,4 +1,4 @@
-"""Who may supervise, and where it is reached: the lock and the listening sockets (DESIGN 5).
+"""Who may supervise, and where it is reached: the lock and the listening socket (DESIGN 5).
 
 The guardian takes them once and hands them down; they outlive every single supervisor, so there is
 never a second one, and no command finds the door closed while one is restarted.
@@ -8,6 +8,7 @@ import fcntl
 import os
 import signal
 import socket
+import stat
 import time
 
 LOCK_SECONDS = 10
@@ -93,8 +94,30 @@ def listen(path: str, mode: int) -> int:
         os.close(directory)
 
 
-def open_doors(state_dir: str, run_dir: str) -> tuple[int, int, int]:
-    """Take the lock and open both sockets: (lock, supervisor.sock, .finish.sock).
+def socket_path(state_dir: str) -> str:
+    """Where commands reach the supervisor."""
+    return state_dir + "/supervisor.sock"
+
+
+def is_socket(path: str) -> bool:
+    """True where a socket stands at `path`, whoever listens to it."""
+    try:
+        return stat.S_ISSOCK(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def renewed(listening: int, state_dir: str) -> int:
+    """The listening descriptor; a new one where its path was taken away. Raises OSError."""
+    if is_socket(socket_path(state_dir)):
+        return listening
+    new = listen(socket_path(state_dir), 0o600)
+    os.close(listening)
+    return new
+
+
+def open_doors(state_dir: str, run_dir: str) -> tuple[int, int]:
+    """Take the lock and open the door: (lock, supervisor.sock).
 
     Raises CannotGuard with the reason.
     """
@@ -105,9 +128,7 @@ def open_doors(state_dir: str, run_dir: str) -> tuple[int, int, int]:
         make_private(state_dir)
         make_private(run_dir, 0o711)
         lock = take_lock(lock_path(state_dir))
-        return lock, listen(state_dir + "/supervisor.sock", 0o600), listen(
-            run_dir + "/.finish.sock", 0o666
-        )
+        return lock, listen(socket_path(state_dir), 0o600)
     except LtspecError as error:
         raise CannotGuard(str(error)) from error
     except OSError as error:
@@ -120,7 +141,7 @@ def close_doors(lock: int, state_dir: str, run_dir: str) -> None:
     """
     if not is_at(lock, lock_path(state_dir)):
         return
-    for path in (state_dir + "/supervisor.sock", run_dir + "/.finish.sock"):
+    for path in (socket_path(state_dir), run_dir + "/.finish.sock"):
         try:
             os.unlink(path)
         except FileNotFoundError:

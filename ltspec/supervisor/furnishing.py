@@ -9,7 +9,6 @@ they are readable by all and writable by us alone.
 import os
 import shlex
 import socket
-import stat
 import sys
 
 from ltspec import pidfile
@@ -30,27 +29,20 @@ def furnish(places: Places) -> bool:
     return shared
 
 
-def second_socket(places: Places, handed_down: int | None) -> socket.socket:
-    """The socket for tasks of other users: the guardian's, or a new one where its path is gone."""
-    path = f"{places.run_dir}/{pidfile.FINISH_SOCKET}"
-    if handed_down is not None and _is_socket(path):
-        return socket.socket(fileno=handed_down)
-    return socket.socket(fileno=listen(path, 0o666))
-
-
-def _is_socket(path: str) -> bool:
-    try:
-        return stat.S_ISSOCK(os.lstat(path).st_mode)
-    except FileNotFoundError:
-        return False
+def second_socket(places: Places) -> socket.socket:
+    """The socket for tasks of other users, made anew: they try again while nobody listens there."""
+    return socket.socket(fileno=listen(f"{places.run_dir}/{pidfile.FINISH_SOCKET}", 0o666))
 
 
 def install_programs(places: Places) -> None:
     """Write both programs; each is replaced as a whole, a running one goes on with its old file."""
-    os.makedirs(places.tools, exist_ok=True)
-    os.chmod(places.tools, 0o755)  # noqa: S103 - every task looks for programs here
-    for name, module in _PROGRAMS.items():
-        _write(os.path.join(places.tools, name), _text(module))
+    directory = pidfile.own_directory(places.run_dir, os.path.basename(places.tools))
+    try:
+        os.fchmod(directory, 0o755)          # every task looks for programs here
+        for name, module in _PROGRAMS.items():
+            _write(directory, name, _text(module))
+    finally:
+        os.close(directory)
 
 
 def _text(module: str) -> str:
@@ -58,13 +50,13 @@ def _text(module: str) -> str:
     return f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -I -c {shlex.quote(code)} "$@"\n'
 
 
-def _write(path: str, text: str) -> None:
-    temporary = path + ".new"
+def _write(directory: int, name: str, text: str) -> None:
+    temporary = name + ".new"
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    file = os.open(temporary, flags, 0o700)
+    file = os.open(temporary, flags, 0o700, dir_fd=directory)
     try:
-        os.write(file, os.fsencode(text))
+        pidfile.write_all(file, os.fsencode(text))
         os.fchmod(file, 0o755)
     finally:
         os.close(file)
-    os.rename(temporary, path)
+    os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)

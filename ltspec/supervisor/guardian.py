@@ -35,8 +35,6 @@ class Guardian:
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.arguments = arguments
         self.lock = arguments.lock_fd
-        self.listening = arguments.listen_fd
-        self.finishing = arguments.finish_fd
         self.supervisor = 0
         self.control: socket.socket | None = None
         self.buffer = b""
@@ -94,20 +92,18 @@ class Guardian:
     def _start_supervisor(self, *, first: bool = False) -> int | None:
         """Start one; None, or the exit code with which to give up."""
         self.worked = False
+        self._look_after_door()
         ours, theirs = socket.socketpair()
         arguments = self.arguments
         argv = [
             sys.executable, "-I", *_program(arguments.supervisor),
             "--state-dir", arguments.state_dir, "--run-dir", arguments.run_dir,
-            "--lock-fd", str(self.lock), "--listen-fd", str(self.listening),
+            "--lock-fd", str(self.lock), "--listen-fd", str(arguments.listen_fd),
             "--control-fd", str(theirs.fileno()), "--dies-with", arguments.dies_with,
         ]
         if arguments.supervisor is not None:
             argv += ["--supervisor", arguments.supervisor]
-        passed = [self.lock, self.listening, theirs.fileno()]
-        if self.finishing is not None:
-            argv += ["--finish-fd", str(self.finishing)]
-            passed.append(self.finishing)
+        passed = [self.lock, arguments.listen_fd, theirs.fileno()]
         if arguments.idle_exit is not None:
             argv += ["--idle-exit", str(arguments.idle_exit)]
         if first and arguments.ready_fd is not None:
@@ -142,6 +138,14 @@ class Guardian:
         self.adopted = False
         self.started_at = time.monotonic()
         return None
+
+    def _look_after_door(self) -> None:
+        """Open it anew where the socket's path was taken away; a supervisor that notices ends."""
+        arguments = self.arguments
+        try:
+            arguments.listen_fd = door.renewed(arguments.listen_fd, arguments.state_dir)
+        except OSError as error:
+            say(f"cannot open the door again: {error}")
 
     def _restart_in(self) -> float | None:
         if self.supervisor:
@@ -235,8 +239,8 @@ def exec_guardian(arguments: argparse.Namespace) -> NoReturn:
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, ASKING)
     argv = [sys.executable, "-I", "-m", "ltspec.supervisor.guardian"]
-    for name in ("state_dir", "run_dir", "lock_fd", "listen_fd", "finish_fd", "idle_exit",
-                 "dies_with", "supervisor"):
+    for name in ("state_dir", "run_dir", "lock_fd", "listen_fd", "idle_exit", "dies_with",
+                 "supervisor"):
         value = getattr(arguments, name)
         if value is None:
             continue
@@ -285,7 +289,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="ltspec-guardian")
     for name in ("--state-dir", "--run-dir"):
         parser.add_argument(name, required=True)
-    for name in ("--lock-fd", "--listen-fd", "--finish-fd", "--ready-fd", "--start-lock-fd"):
+    for name in ("--lock-fd", "--listen-fd", "--ready-fd", "--start-lock-fd"):
         parser.add_argument(name, type=int)
     parser.add_argument("--idle-exit", type=float)
     parser.add_argument("--dies-with", default="")
@@ -309,7 +313,7 @@ def main(argv: list[str] | None = None) -> int:
             _detach()
         os.chdir("/")
         if arguments.lock_fd is None:       # else an exec handed everything down
-            arguments.lock_fd, arguments.listen_fd, arguments.finish_fd = door.open_doors(
+            arguments.lock_fd, arguments.listen_fd = door.open_doors(
                 arguments.state_dir, arguments.run_dir
             )
     except door.CannotGuard as error:

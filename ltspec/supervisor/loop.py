@@ -262,11 +262,14 @@ class Supervisor:
         if self.watcher.state_lost:
             self.say("the state directory was taken away: leaving, tasks run on")
             self.leaving = True
+        if self.watcher.door_lost:
+            self.say("supervisor.sock was taken away: starting anew, tasks run on")
+            self.leaving = True
         if self.watcher.step(now.boot):
             self.agenda.look = True
         if self.watcher.root_lost and self.talk is not None:
             furnishing.furnish(self.places)
-            self.talk.renew_finishing(furnishing.second_socket(self.places, None))
+            self.talk.renew_finishing(furnishing.second_socket(self.places))
             self.watcher.watch_root()
 
     def _refresh_due(self) -> None:

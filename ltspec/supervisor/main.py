@@ -24,6 +24,7 @@ from ltspec.supervisor.loop import Supervisor
 from ltspec.supervisor.talk import Talk
 
 START_FAILED = 5    # the exit code that tells the guardian: it cannot work, do not try at once
+START_ANEW = 6      # the guardian is to open the door again and start another one
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -60,7 +61,6 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         parser.add_argument(name, required=True)
     for name in ("--lock-fd", "--listen-fd", "--control-fd"):
         parser.add_argument(name, type=int, required=True)
-    parser.add_argument("--finish-fd", type=int)
     parser.add_argument("--ready-fd", type=int)
     parser.add_argument("--idle-exit", type=float)
     parser.add_argument("--dies-with", default="")
@@ -109,7 +109,7 @@ def _build(arguments: argparse.Namespace, places: Places) -> Supervisor:
     supervisor.epoll.register(arguments.control_fd, select.EPOLLIN)
     supervisor.talk = Talk(
         supervisor.epoll, socket.socket(fileno=arguments.listen_fd),
-        furnishing.second_socket(places, arguments.finish_fd),
+        furnishing.second_socket(places),
         supervisor.finish, dies_with=arguments.dies_with,
     )
     supervisor.start_watching()
@@ -129,7 +129,7 @@ def _reserve_descriptors() -> None:
 
 def _keep_from_tasks(arguments: argparse.Namespace) -> None:
     """The descriptors that the guardian handed down by exec are not for the tasks."""
-    for name in ("lock_fd", "listen_fd", "finish_fd", "control_fd", "ready_fd"):
+    for name in ("lock_fd", "listen_fd", "control_fd", "ready_fd"):
         number = getattr(arguments, name)
         if number is not None:
             os.set_inheritable(number, False)
@@ -149,9 +149,7 @@ def _adopt(supervisor: Supervisor) -> None:
     for running in found.unrecorded:
         supervisor.turns.unrecorded(running)
     supervisor.control.ready([running.pid for running in found.adopted])
-    recovery.clear_scripts(
-        supervisor.places, {running.token for running in found.adopted}
-    )
+    recovery.clear_scripts(supervisor.places, found.adopted)
     if found.adopted or found.over:
         adopted, unseen = len(found.adopted), len(found.over)
         say(f"adopted {adopted} running tasks; the end of {unseen} was not seen")
@@ -165,7 +163,7 @@ def _run(supervisor: Supervisor, arguments: argparse.Namespace) -> int:
     supervisor.store.close()
     if supervisor.control.lost:
         _become_guardian(arguments)
-    return 0
+    return START_ANEW if supervisor.watcher.door_lost else 0
 
 
 def _catch_stop_signals(supervisor: Supervisor) -> list[int]:

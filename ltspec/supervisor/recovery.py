@@ -10,14 +10,14 @@ carries it, it is `lost`: whether it started cannot be known, and it must not ru
 import os
 from typing import Any, NamedTuple
 
-from ltspec import cgroup, process
+from ltspec import cgroup, pidfile, process
 from ltspec.catalogue import Store, lifecycle
 from ltspec.model import TaskSpec
 from ltspec.paths import Places
 from ltspec.states import Seen
 from ltspec.supervisor import identity, slate
 from ltspec.supervisor.running import Running
-from ltspec.supervisor.starting import SCRIPTS
+from ltspec.supervisor.starting import SCRIPTS, script_name, script_path
 
 
 class Found(NamedTuple):
@@ -59,7 +59,7 @@ def recover(store: Store, places: Places, boot_id: str) -> Found:
             continue
         who = _identify(row, entry, boot_id)
         pidfd = process.adopt(who) if who is not None else None
-        running = _running(row, who, pidfd)
+        running = _running(places, row, who, pidfd)
         if pidfd is None:
             running.seen = Seen()
             found.over.append(running)
@@ -80,7 +80,9 @@ def _identify(row: _Row, entry: slate.Entry | None, boot_id: str) -> process.Ide
     return process.Identity(row.pid, row.ticks or 0)
 
 
-def _running(row: _Row, who: process.Identity | None, pidfd: int | None) -> Running:
+def _running(
+    places: Places, row: _Row, who: process.Identity | None, pidfd: int | None
+) -> Running:
     spec: Any = TaskSpec.from_json(row.spec)
     try:
         user = identity.resolve(spec.user, spec.group)
@@ -99,6 +101,7 @@ def _running(row: _Row, who: process.Identity | None, pidfd: int | None) -> Runn
         retried=row.retried,
         uid=user.uid if user else os.geteuid(),
         ended_by=row.ended_by,
+        script=script_path(places, spec, row.key, row.number),
         group=_group(spec, row.token, who),
     )
     running.published = row.pid is not None
@@ -111,13 +114,20 @@ def _group(spec: TaskSpec, token: str, who: process.Identity | None) -> str:
     return cgroup.find(spec.cgroup, token, who.pid if who else 0)
 
 
-def clear_scripts(places: Places, tokens: set[str]) -> None:
+def clear_scripts(places: Places, adopted: list[Running]) -> None:
     """Remove the script files of attempts that are over."""
-    folder = os.path.join(places.run_dir, SCRIPTS)
+    keep = {script_name(running.key, running.number) for running in adopted}
+    folder = pidfile.own_directory(places.run_dir, SCRIPTS)
     try:
-        names = os.listdir(folder)
-    except FileNotFoundError:
-        return
-    for name in names:
-        if name not in tokens:
-            os.unlink(os.path.join(folder, name))
+        for name in os.listdir(folder):
+            if name not in keep:
+                _unlink(folder, name)
+    finally:
+        os.close(folder)
+
+
+def _unlink(folder: int, name: str) -> None:
+    try:
+        os.unlink(name, dir_fd=folder)
+    except IsADirectoryError:
+        return      # not ours, and in nobody's way

@@ -53,7 +53,7 @@ def read(places: Places) -> Entry | None:
     except FileNotFoundError:
         return None
     fields = line.split()
-    if len(line) != _LINE or len(fields) not in (1, 3):
+    if len(line) != _LINE or len(fields) not in (1, 3) or not all(map(str.isdigit, fields[1:])):
         return None
     started = Identity(int(fields[1]), int(fields[2])) if len(fields) == 3 else None
     return Entry(fields[0], started)

@@ -63,7 +63,7 @@ class Launched(NamedTuple):
 
 
 def prepare(task: Ready, places: Places, run: pidfile.RunDirectory) -> Prepared:
-    """Open what the attempt needs. Raises OSError with an errno of process.TRANSIENT where
+    """Open what the attempt needs. Raises OSError with an errno of process.WAITED_FOR where
     waiting can help; other trouble is told in `problem`."""
     spec = TaskSpec.from_json(task.spec)
     token = randomness.token_hex(16)
@@ -78,7 +78,7 @@ def prepare(task: Ready, places: Places, run: pidfile.RunDirectory) -> Prepared:
     except process.CannotStart as error:
         return _impossible(task, spec, opened, str(error))
     except OSError as error:
-        if error.errno in process.TRANSIENT:
+        if error.errno in process.WAITED_FOR:
             for number in opened:
                 os.close(number)
             raise
@@ -111,7 +111,7 @@ def sealed_memory(data: bytes, name: str = "ltspec") -> int:
     import fcntl
 
     memory = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.write(memory, data)
+    pidfile.write_all(memory, data)
     os.lseek(memory, 0, os.SEEK_SET)
     seals = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
     fcntl.fcntl(memory, fcntl.F_ADD_SEALS, seals)
@@ -143,15 +143,16 @@ def publish_running(run: pidfile.RunDirectory, prepared: Prepared) -> int | None
 
 
 def launch(prepared: Prepared, places: Places, lock: int | None) -> Launched:
-    """Spawn. Raises process.CannotStart with the words for `ERR cannot start: …`, or OSError with
-    an errno of process.TRANSIENT where it should be tried again."""
+    """Spawn. Raises process.CannotStart with the words for `ERR cannot start: …`, or OSError where
+    it should be tried again."""
     spec = prepared.spec
-    script = None
     group = ""
     stdin = -1
+    script = script_path(places, spec, prepared.task.key, prepared.task.attempts + 1)
+    if script is not None:
+        _write_script(places, prepared)
     try:
         group = _make_group(prepared)
-        script = _write_script(places, prepared) if spec.script is not None else None
         stdin = _open_stdin(spec, prepared.user)
         if _is_plain(prepared):
             return Launched(_spawn(prepared, places, lock, stdin, script), lock, None, script, "")
@@ -291,21 +292,33 @@ def _open_stdin(spec: TaskSpec, user: identity.User | None) -> int:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
 
 
-def _write_script(places: Places, prepared: Prepared) -> str:
+def script_name(key: int, number: int) -> str:
+    """The name of an attempt's script; it is seen in the process list, so it holds no token."""
+    return f"{key}-{number}"
+
+
+def script_path(places: Places, spec: TaskSpec, key: int, number: int) -> str | None:
+    """Where an attempt's script is; None where its task has none."""
+    if spec.script is None:
+        return None
+    return f"{places.run_dir}/{SCRIPTS}/{script_name(key, number)}"
+
+
+def _write_script(places: Places, prepared: Prepared) -> None:
     """A file that only the task's user can read and run; it is removed at the attempt's end."""
-    folder = os.path.join(places.run_dir, SCRIPTS)
-    path = os.path.join(folder, prepared.token)
+    name = script_name(prepared.task.key, prepared.task.attempts + 1)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    directory = pidfile.own_directory(places.run_dir, SCRIPTS)
     try:
-        file = os.open(path, flags, 0o500)
-    except FileNotFoundError:
-        os.makedirs(folder, mode=0o711, exist_ok=True)
-        os.chmod(folder, 0o711)  # noqa: S103 - its scripts are read by tasks of other users
-        file = os.open(path, flags, 0o500)
-    try:
-        os.write(file, os.fsencode(prepared.spec.script or ""))
-        if prepared.user is not None:
-            os.fchown(file, prepared.user.uid, prepared.user.gid)
+        file = os.open(name, flags, 0o500, dir_fd=directory)
+        try:
+            pidfile.write_all(file, os.fsencode(prepared.spec.script or ""))
+            if prepared.user is not None:
+                os.fchown(file, prepared.user.uid, prepared.user.gid)
+        except BaseException:
+            os.unlink(name, dir_fd=directory)
+            raise
+        finally:
+            os.close(file)
     finally:
-        os.close(file)
-    return path
+        os.close(directory)

@@ -18,6 +18,9 @@ from ltspec import __version__
 
 _LINE_LIMIT = 400_000
 _CONNECTION_LIMIT = 1000
+# At the second socket anybody can knock. That must cost the commands nothing, nor other users.
+_STRANGERS_LIMIT = 256
+_STRANGERS_OF_ONE_USER = 32
 DEAF_SECONDS = 0.5
 
 
@@ -115,7 +118,7 @@ class Talk:
             return
         sock.setblocking(False)
         uid = peer_uid(sock)
-        if len(self.peers) >= _CONNECTION_LIMIT or (trusted and uid not in (0, os.geteuid())):
+        if not self._may_enter(uid, trusted=trusted):
             sock.close()
             return
         peer = Peer(sock, uid, trusted=trusted)
@@ -124,6 +127,12 @@ class Talk:
         hello = {"hello": 1, "version": __version__, "pid": os.getpid()}
         survives = {"survives": not self._dies_with, "dies_with": self._dies_with}
         self._send(peer, hello | survives)
+
+    def _may_enter(self, uid: int, *, trusted: bool) -> bool:
+        if trusted:
+            return uid in (0, os.geteuid()) and self.trusted_count < _CONNECTION_LIMIT
+        strangers = [peer.uid for peer in self.peers.values() if not peer.trusted]
+        return len(strangers) < _STRANGERS_LIMIT and strangers.count(uid) < _STRANGERS_OF_ONE_USER
 
     def _read(self, peer: Peer) -> bool:
         try:

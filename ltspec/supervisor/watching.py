@@ -26,6 +26,7 @@ _ONLYDIR, _ISDIR = 0x01000000, 0x40000000
 _MASK = _DELETE | _DELETE_SELF | _MOVE_SELF | _ONLYDIR
 _EVENT = struct.Struct("iIII")
 ROOT = Line("", "")
+_FURNITURE = frozenset({pidfile.FINISH_SOCKET, ".bin"})
 
 
 class Watcher:
@@ -39,11 +40,13 @@ class Watcher:
         self.table = table
         self.say = say
         self.due: float | None = None            # boot clock
-        self.root_lost = False                   # RUN itself went; the owner furnishes a new one
+        self.root_lost = False                   # RUN or what stands in it went: furnish it anew
         self.state_lost = False                  # the state directory or the lock in it went
+        self.door_lost = False                   # nobody can reach us any more
         self._watches: dict[int, Line] = {}
         self._state_watch = -1
         self._lock: tuple[str, tuple[int, int] | None] = ("", None)
+        self._socket = ""
         self._root: tuple[int, int] | None = None
         self._lost: dict[Line, set[str]] = {}
         self._lines_lost: set[Line] = set()
@@ -54,9 +57,11 @@ class Watcher:
         run.opened = self.opened
 
     def watch_state(self, places: Places) -> None:
-        """Notice when the lock is removed, or moved away with the state directory."""
+        """Notice when lock or socket are removed, or moved away with the state directory."""
         self._lock = places.lock, _identity(places.lock)
+        self._socket = places.socket
         self._state_watch = self._add(places.state_dir)
+        self.door_lost = not os.path.lexists(places.socket)
 
     def watch_root(self) -> None:
         """Watch RUN; call it again after it was made anew."""
@@ -123,12 +128,15 @@ class Watcher:
         if number == self._state_watch:
             # A directory whose deleted files are still open never gets its own IN_DELETE_SELF.
             self.state_lost = _identity(self._lock[0]) != self._lock[1]
+            self.door_lost = not (self.state_lost or os.path.lexists(self._socket))
             return
         line = self._watches.get(number)
         if line is None:
             return
         if mask & _IGNORED:
             del self._watches[number]
+        elif line is ROOT and name in _FURNITURE:
+            self.root_lost = True
         elif mask & (_DELETE_SELF | _MOVE_SELF):
             self._directory_lost(number, line, mask)
         elif mask & _ISDIR:
