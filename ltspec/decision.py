@@ -9,7 +9,8 @@
 | ERR              | rerun, but not when it was stopped,  | rerun                             |
 |                  | and a skipped one only when it may   |                                   |
 
-`rerun: never` leaves every ended task alone; `--rerun` runs every ended task again.
+`rerun: never` leaves every ended task alone; `--rerun` runs every ended task again. `watch` runs
+an ended one again for another definition only, whatever `rerun` says: it sees the same file often.
 """
 
 from typing import NamedTuple
@@ -37,8 +38,13 @@ class Verdict(NamedTuple):
     reason: str = ""
 
 
-def decide(existing: Existing | None, spec: TaskSpec, *, force: bool, now: float) -> Verdict:
-    """The verdict for one task; `force` is `--rerun`, `now` the wall clock in seconds."""
+def decide(
+    existing: Existing | None, spec: TaskSpec, *, now: float, force: bool = False,
+    changes_only: bool = False,
+) -> Verdict:
+    """The verdict for one task; `force` is `--rerun`, `changes_only` what `watch` wants, `now` the
+    wall clock in seconds.
+    """
     if existing is None:
         return Verdict("created")
     same = existing.hash == spec.hash
@@ -48,7 +54,10 @@ def decide(existing: Existing | None, spec: TaskSpec, *, force: bool, now: float
         return _while_running(spec, same=same)
     if force:
         return Verdict("rerun", "--rerun")
-    return _after_end(existing, spec, same=same, now=now)
+    ago = f"ended {duration(now - existing.ended)} ago" if existing.ended else "ended"
+    if changes_only and same:
+        return Verdict("unchanged", f"{existing.status}, {ago}; `ltspec retry` runs it again")
+    return _after_end(existing, spec, same=same, ago=ago)
 
 
 def _while_running(spec: TaskSpec, *, same: bool) -> Verdict:
@@ -63,8 +72,7 @@ def _while_running(spec: TaskSpec, *, same: bool) -> Verdict:
     return Verdict("refused", reason)
 
 
-def _after_end(existing: Existing, spec: TaskSpec, *, same: bool, now: float) -> Verdict:
-    ago = f"ended {duration(now - existing.ended)} ago" if existing.ended else "ended"
+def _after_end(existing: Existing, spec: TaskSpec, *, same: bool, ago: str) -> Verdict:
     if spec.rerun == "never":
         return Verdict("unchanged", f"{ago} and `rerun: never`; --rerun runs it again")
     if spec.rerun == "always":
@@ -77,7 +85,8 @@ def _after_end(existing: Existing, spec: TaskSpec, *, same: bool, now: float) ->
         return Verdict("unchanged", f"stopped, {ago}; --rerun runs it again")
     if existing.outcome is Outcome.SKIPPED and not existing.needs_allow:
         return Verdict("unchanged", "skipped, and what it needs has not ended well since")
-    return Verdict("rerun", "it had failed")
+    return Verdict("rerun", "it was skipped" if existing.outcome is Outcome.SKIPPED
+                   else "it had failed")
 
 
 def duration(seconds: float) -> str:

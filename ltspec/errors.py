@@ -14,6 +14,10 @@ Problems in a spec and the ends of tasks are data, not exceptions. The tree is f
 A message says what is wrong, where, and what to do next, in at most three lines.
 """
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class LtspecError(Exception):
     """Base of all; `exit_code` is what the command ends with (DESIGN 9)."""
@@ -32,7 +36,7 @@ class Refused(LtspecError):
 class InvalidSpec(LtspecError):
     """The specs have problems; `problems` holds them, in order of their places."""
 
-    def __init__(self, message: str, problems: tuple[object, ...] = ()) -> None:
+    def __init__(self, message: str, problems: "tuple[Any, ...]" = ()) -> None:
         super().__init__(message)
         self.problems = problems
 

@@ -286,6 +286,17 @@ def host(make_host: Callable[..., Host]) -> Host:
     return make_host()
 
 
+@pytest.fixture(scope="module")
+def shared_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """One host for those tests of a module that do not disturb each other: it starts only once."""
+    root = tmp_path_factory.mktemp("shared") / "host"
+    root.mkdir(mode=0o700)
+    host = Host(root)
+    host.env["HOME"] = str(tmp_path_factory.mktemp("home"))
+    yield host
+    host.kill_all()
+
+
 PANEL_SCRIPT = r'''
 import fcntl, json, os, signal, sys
 here = os.path.dirname(os.path.abspath(__file__))

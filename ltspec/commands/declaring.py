@@ -12,23 +12,26 @@ import tempfile
 from functools import partial
 
 from ltspec import clock
-from ltspec.decision import decide
 from ltspec.catalogue import Store, details, enqueue, listing, open_store, queues
 from ltspec.catalogue.enqueue import Change, QueueSettings
 from ltspec.commands import session
+from ltspec.decision import decide
 from ltspec.errors import InvalidSpec
+from ltspec.model import HELD_TIME
 from ltspec.output.recap import Declared, Missing, Placed
 from ltspec.states import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
 
     from ltspec.config import Config
     from ltspec.model import TaskSpec
     from ltspec.paths import Places
     from ltspec.spec.loading import Loaded
+    from ltspec.spec.problems import Problem
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,22 +56,35 @@ def load(args: argparse.Namespace, config: Config) -> Loaded:
     """The tasks of the files. Prints warnings; raises InvalidSpec with all problems."""
     from ltspec import spec
     from ltspec.output.findings import print_problems
-    from ltspec.spec import host
 
-    loaded = spec.load(
-        args.files,
-        config=config,
-        extra_vars=spec.parse_extra_vars(args.extra_vars),
-        for_host=True,
-        tags=_words(args.tags),
-        skip_tags=_words(args.skip_tags),
+    loaded, problems = read(
+        args.files, config, extra_vars=spec.parse_extra_vars(args.extra_vars),
+        tags=_words(args.tags), skip_tags=_words(args.skip_tags),
     )
-    problems = (*loaded.problems, *(host.check(loaded) if loaded.valid else ()))
-    if any(problem.severity == "error" for problem in problems):
-        raise InvalidSpec("nothing was applied: the specs have problems", problems)
+    raise_errors(problems)
     if problems:
         print_problems(problems)
     return loaded
+
+
+def read(
+    files: Sequence[str], config: Config, *, extra_vars: Mapping[str, Any],
+    tags: Sequence[str] = (), skip_tags: Sequence[str] = (),
+) -> tuple[Loaded, tuple[Problem, ...]]:
+    """The tasks of the files and all problems, those with this host too. Prints nothing."""
+    from ltspec import spec
+    from ltspec.spec import host
+
+    loaded = spec.load(
+        files, config=config, extra_vars=extra_vars, for_host=True, tags=tags, skip_tags=skip_tags
+    )
+    return loaded, (*loaded.problems, *(host.check(loaded) if loaded.valid else ()))
+
+
+def raise_errors(problems: Sequence[Problem]) -> None:
+    """Raise InvalidSpec with all problems where one of them is an error."""
+    if any(problem.severity == "error" for problem in problems):
+        raise InvalidSpec("nothing was applied: the specs have problems", tuple(problems))
 
 
 def _words(text: str) -> list[str]:
@@ -92,21 +108,32 @@ def store_settings(store: Store, config: Config) -> list[str]:
 
 
 def declare(
-    store: Store, loaded: Loaded, config: Config, *, force: bool, remove_missing: bool,
-    explain: bool = False, partial_files: bool = False,
+    store: Store, loaded: Loaded, config: Config, *, force: bool = False,
+    changes_only: bool = False, remove_missing: bool = False, explain: bool = False,
+    partial_files: bool = False,
 ) -> Declared:
     """Take the tasks in; call it inside `Store.write`. `explain` fills `placed` (for plan).
 
-    `partial_files`: --tags chose only some tasks, so what is absent is not missing.
+    `force`, `changes_only`: see `decision.decide`. `partial_files`: --tags chose only some tasks,
+    so what is absent is not missing.
     """
     now = clock.now()
     changed = store_settings(store, config)
     before = _definitions(store, loaded) if explain else {}
-    decision = partial(decide, force=force, now=now.wall)
+    decision = partial(decide, force=force, changes_only=changes_only, now=now.wall)
     changes = enqueue.enqueue(store, loaded.tasks, decision, now=now, boot_id=clock.boot_id())
     missing = [] if partial_files else _missing(store, loaded, changes, remove=remove_missing)
     placed = _placed(store, changes, before) if explain else {}
     return Declared(loaded, changes, missing, changed, placed)
+
+
+def _definitions(store: Store, loaded: Loaded) -> dict[tuple[str, str, str], TaskSpec]:
+    found = {_identity(spec): details.definition(store, *_identity(spec)) for spec in loaded.tasks}
+    return {identity: spec for identity, spec in found.items() if spec is not None}
+
+
+def _identity(spec: TaskSpec) -> tuple[str, str, str]:
+    return spec.manager, spec.queue, spec.id
 
 
 def _missing(
@@ -124,35 +151,31 @@ def _missing(
     return found
 
 
-def _definitions(store: Store, loaded: Loaded) -> dict[tuple[str, str, str], TaskSpec]:
-    known = {}
-    for spec in loaded.tasks:
-        place = (spec.manager, spec.queue, spec.id)
-        found = details.definition(store, *place)
-        if found is not None:
-            known[place] = found
-    return known
-
-
 def _placed(
-    store: Store, changes: list[Change], before: dict[tuple[str, str, str], TaskSpec]
+    store: Store, changes: list[Change], before: Mapping[tuple[str, str, str], TaskSpec]
 ) -> dict[int, Placed]:
+    keys = [change.key for change in changes if change.key is not None]
+    tasks = {task.key: task for task in listing.by_keys(store, keys)}
+    lines = {(task.manager, task.queue) for task in tasks.values() if task.status is Status.QUE}
+    turns = {key: turn for line in lines for key, turn in listing.turns(store, *line).items()}
+    paused = queues.paused(store)
     placed = {}
     for change in changes:
-        if change.key is None:
+        task = tasks.get(change.key or 0)
+        if task is None:
             continue
-        task = listing.by_key(store, change.key)
-        spec = change.spec
-        turn = None
-        blocked: tuple[str, ...] = ()
-        if task is not None and task.status is Status.QUE:
-            turn = listing.turn(store, task) if task.queue else None
-            blocked = tuple(
-                need.task.reference for need in details.needs(store, change.key)
-                if need.task.status in (Status.QUE, Status.RUN)
-            )
-        old = before.get((spec.manager, spec.queue, spec.id))
-        placed[change.key] = Placed(old, turn, blocked)
+        waits = task.status is Status.QUE
+        blocked = [
+            need.task.reference for need in details.needs(store, task.key)
+            if need.task.status in (Status.QUE, Status.RUN)
+        ] if waits and change.spec.needs else []
+        placed[task.key] = Placed(
+            before=before.get(_identity(change.spec)),
+            turn=turns.get(task.key) if task.queue else None,
+            blocked_by=tuple(blocked),
+            due=task.due if waits and task.held & HELD_TIME else None,
+            paused=waits and (task.manager, task.queue) in paused,
+        )
     return placed
 
 
@@ -161,8 +184,8 @@ class _RolledBack(Exception):
 
 
 def rehearse(
-    where: Places, loaded: Loaded, config: Config, *, force: bool, remove_missing: bool,
-    partial_files: bool,
+    where: Places, loaded: Loaded, config: Config, *, force: bool = False,
+    remove_missing: bool = False, partial_files: bool = False,
 ) -> Declared:
     """What `declare` would do now. Nothing is written, no supervisor is started."""
     with _some_store(where) as store:

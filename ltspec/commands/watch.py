@@ -1,9 +1,11 @@
 """`ltspec watch`: apply spec files as they are dropped into directories.
 
 Events of watchfiles only say when to look; what is done depends on the files alone (inode, size,
-time), so a lost event or a replaced directory loses no file. A file that somebody has open for
-writing, or that changed a moment ago, is left for the next look. Files are applied together; where
-that is refused, the two halves are tried by themselves, so a broken one holds up no other.
+time), so a lost event or a replaced directory loses no file. Without an event there is a look each
+second while something is pending, else every ten. A file that somebody has open for
+writing, or that changed a moment ago, is left for the next look. Files are applied together; the
+broken ones are taken out, and where the catalogue refuses them the two halves are tried by
+themselves: none holds up another.
 """
 
 from __future__ import annotations
@@ -11,11 +13,15 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import closing
 
+from ltspec import spec
 from ltspec.commands import declaring, session
 from ltspec.commands.dropped import Files
 from ltspec.errors import CannotDo, InvalidSpec, LtspecError, NotFound
 from ltspec.output import plain, recap
+from ltspec.output.findings import print_problems
+from ltspec.spec.problems import ERROR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ltspec.config import Config
+    from ltspec.output.recap import Declared
     from ltspec.paths import Places
+    from ltspec.spec.problems import Problem
 
 EXAMPLES = (
     ("ltspec watch jobs/", "apply what is in it, then whatever is dropped into it"),
@@ -32,11 +40,15 @@ EXAMPLES = (
 DESCRIPTION = (
     "Apply the spec files of directories, and then each file that is added or changed, once it\n"
     "has been written to its end. Broken ones are reported once and kept out until they change.\n"
-    "Only a changed definition runs an ended task again. Runs until Ctrl-C or SIGTERM; as a\n"
-    "service with the unit in docs/operations.md."
+    "Only a changed definition runs an ended task again, whatever `rerun` says. A directory that\n"
+    "is away or cannot be read takes nothing away. Runs until Ctrl-C or SIGTERM; as a service with\n"
+    "the unit in docs/operations.md."
 )
+_UNUSED_VARIABLE = "LT310"
 _GATHER_MS = 100            # events within this time are one
-_LOOK_MS = 1000             # a look without an event: files being closed, a lost or early event
+_TURN_MS = 1000             # a turn without an event
+_LOOKS = (0, 1)             # after how many of them: a new directory may have told too late
+_QUIET_TURNS = 10           # and after each so many, even where nothing is pending
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,8 +74,11 @@ def run(args: argparse.Namespace) -> int:
     if args.once:
         return 1 if watcher.held else 0
     log(f"watching {', '.join(map(plain.safe, args.directories))}")
-    for _ in _events(args.directories):
-        watcher.look()
+    quiet = 0
+    for told in _events(args.directories):
+        quiet = 0 if told or watcher.pending else quiet + 1
+        if quiet in _LOOKS or quiet % _QUIET_TURNS == 0:
+            watcher.look()
     return 0
 
 
@@ -83,68 +98,103 @@ class Watcher:
         self.files = Files(args.directories)
         self.held: dict[str, str] = {}
         self._again: set[str] = set()
+        self._unread: set[str] = set()
+
+    @property
+    def pending(self) -> bool:
+        """True where a look is needed although no event comes."""
+        return self.files.pending or bool(self._again)
 
     def look(self, *, everything: bool = False) -> None:
         """Apply what is new or changed; `everything`: also what was written a moment ago."""
         due, gone = self.files.look(everything=everything)
+        self._tell_unread()
         for path in gone:
             self.held.pop(path, None)
             self._again.discard(path)
             self._gone(path)
         self._apply([*due, *(path for path in sorted(self._again) if path not in due)])
 
+    def _tell_unread(self) -> None:
+        for place in sorted(self.files.unread - self._unread):
+            log(f"{plain.safe(recap.file_name(place))}: cannot be read now, its files are left")
+        for place in sorted(self._unread - self.files.unread):
+            log(f"{plain.safe(recap.file_name(place))}: can be read again")
+        self._unread = self.files.unread
+
     def _apply(self, paths: Sequence[str]) -> None:
+        """All of them together; where that is refused, those that can be."""
         if not paths:
             return
         try:
             declared = self._declare(paths)
+        except InvalidSpec as error:
+            self._apply_others(paths, self._broken(paths, error))
+        except CannotDo as error:
+            self._hold(paths, error)
         except LtspecError as error:
-            if len(paths) > 1 and not isinstance(error, CannotDo):
-                self._apply(paths[: len(paths) // 2])
-                self._apply(paths[len(paths) // 2 :])
-                return
+            if len(paths) == 1:
+                self._hold(paths, error)
+            self._apply_others(paths, [])
+        else:
             for path in paths:
-                self._hold(path, error)
-            return
-        for path in paths:
-            self.held.pop(path, None)
-            self._again.discard(path)
-        for line in (*recap.task_lines(declared), *recap.recap_lines(declared)):
-            log(line)
+                self.held.pop(path, None)
+                self._again.discard(path)
+            for line in recap.brief_lines(declared):
+                log(line)
 
-    def _declare(self, paths: Sequence[str]) -> recap.Declared:
-        from argparse import Namespace
+    def _apply_others(self, paths: Sequence[str], broken: Sequence[str]) -> None:
+        """Without the broken ones; where it is not known which, the two halves."""
+        if broken:
+            self._apply([path for path in paths if path not in broken])
+        elif len(paths) > 1:
+            self._apply(paths[: len(paths) // 2])
+            self._apply(paths[len(paths) // 2 :])
 
-        given = Namespace(files=paths, extra_vars=self.args.extra_vars, tags="", skip_tags="")
-        loaded = declaring.load(given, self.config)
+    def _declare(self, paths: Sequence[str]) -> Declared:
+        loaded, problems = declaring.read(
+            list(map(recap.file_name, paths)), self.config,
+            extra_vars=spec.parse_extra_vars(self.args.extra_vars),
+        )
+        # A variable that none of the files at hand uses may be there for another one.
+        problems = tuple(one for one in problems if one.code != _UNUSED_VARIABLE)
+        declaring.raise_errors(problems)
+        if problems:
+            print_problems(problems)
         with session.connect(self.where, idle_exit=self.config.idle_exit) as connection:
-            store = session.writer(self.where)
-            try:
-                with store.write(durable=True):
-                    declared = declaring.declare(
-                        store, loaded, self.config, force=False,
-                        remove_missing=self.args.remove_missing,
-                    )
-            finally:
-                store.close()
+            with closing(session.writer(self.where)) as store, store.write(durable=True):
+                declared = declaring.declare(
+                    store, loaded, self.config, changes_only=True,
+                    remove_missing=self.args.remove_missing,
+                )
             session.tell(self.where, connection)
         return declared
 
-    def _hold(self, path: str, error: LtspecError) -> None:
-        """Keep it out. Only its own problems are final; what it needs, or the disk, may come."""
-        reason = str(error).split("\n")[0]
-        if not isinstance(error, InvalidSpec):
-            self._again.add(path)
-            if self.held.get(path) != reason:
-                log(f"{plain.safe(recap.file_name(path))}: kept out: {plain.safe(reason)}")
-        else:
-            from ltspec.output.findings import print_problems
-
+    def _broken(self, paths: Sequence[str], error: InvalidSpec) -> list[str]:
+        """Those that the problems name, kept out until they change."""
+        problems: dict[str, list[Problem]] = {}
+        for problem in error.problems:
+            path = os.path.abspath(problem.file) if len(paths) > 1 else paths[0]
+            problems.setdefault(path, []).append(problem)
+        broken = [path for path in paths
+                  if any(one.severity == ERROR for one in problems.get(path, ()))]
+        for path in broken:
             self._again.discard(path)
-            count = plain.plural(len(error.problems), "problem")
+            self.held[path] = str(error)
+            count = plain.plural(len(problems[path]), "problem")
             log(f"{plain.safe(recap.file_name(path))}: {count}, kept out until it changes")
-            print_problems(error.problems)
-        self.held[path] = reason
+            print_problems(problems[path])
+        return broken
+
+    def _hold(self, paths: Sequence[str], error: LtspecError) -> None:
+        """Try them again at each look: what they need, or the disk, may come."""
+        reason = str(error).split("\n")[0]
+        new = [path for path in paths if self.held.get(path) != reason]
+        if new:
+            what = recap.file_name(new[0]) if len(new) == 1 else f"{len(new)} files"
+            log(f"{plain.safe(what)}: kept out for now: {plain.safe(reason)}")
+        self._again.update(paths)
+        self.held.update(dict.fromkeys(paths, reason))
 
     def _gone(self, path: str) -> None:
         shown = plain.safe(recap.file_name(path))
@@ -155,8 +205,8 @@ class Watcher:
         log(f"{shown}: gone; " + (f"taken away: {names}" if names else "nothing of it waited"))
 
 
-def _events(directories: Sequence[str]) -> Iterator[None]:
-    """One turn after each burst of events, and now and then without one."""
+def _events(directories: Sequence[str]) -> Iterator[bool]:
+    """True after each burst of events, False after each second without one."""
     import watchfiles
 
     while True:
@@ -164,16 +214,19 @@ def _events(directories: Sequence[str]) -> Iterator[None]:
         inodes = _inodes(directories)
         # Where all are gone, the nearest directory above tells when one comes back.
         watched = there or [_nearest(directories[0])]
+        begun = True      # what came before it watched is not told
         try:
-            for _ in watchfiles.watch(
+            for changes in watchfiles.watch(
                 *watched, watch_filter=None, step=_GATHER_MS, recursive=bool(there),
-                rust_timeout=_LOOK_MS, yield_on_timeout=True, ignore_permission_denied=True,
+                rust_timeout=_TURN_MS, yield_on_timeout=True, ignore_permission_denied=True,
             ):
-                yield
-                if _inodes(directories) != inodes:
+                replaced = _inodes(directories) != inodes
+                yield bool(changes) or replaced or begun
+                begun = False
+                if replaced:
                     break
         except FileNotFoundError:
-            yield      # it went away before it was watched
+            yield True      # it went away before it was watched
 
 
 def _inodes(directories: Sequence[str]) -> list[tuple[int, int] | None]:

@@ -1,4 +1,4 @@
-"""How a definition changes, for `--diff`: the rendered fields, line by line.
+"""How a definition changes, for `--diff`: the rendered fields as a spec has them, line by line.
 
 Values of env_pass (they come from the caller's environment) and of a task with `no_log` are not
 shown; secrets are no part of a definition.
@@ -10,17 +10,18 @@ import difflib
 import json
 
 from ltspec.output import plain
+from ltspec.spec.writing import as_spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from ltspec.model import TaskSpec
+    from ltspec.model import Need, TaskSpec
     from ltspec.output.recap import Declared
 
-_LEFT_OUT = ("hash", "env_pass", "source")
 _HIDDEN = ("parameters", "env", "stdin", "script")
+_SECONDS = ("timeout", "start_after")
 
 
 def fields(spec: TaskSpec | None) -> list[str]:
@@ -28,21 +29,33 @@ def fields(spec: TaskSpec | None) -> list[str]:
     if spec is None:
         return []
     lines: list[str] = []
-    for name, value in json.loads(spec.to_json()).items():
-        if name in _LEFT_OUT:
-            continue
+    shown = as_spec(spec) | {"cwd": spec.cwd, "needs": list(map(_need, spec.needs))}
+    for name, value in shown.items():
         if spec.no_log and name in _HIDDEN:
             lines.append(f"{name}: (not shown: no_log)")
-        elif isinstance(value, dict):
-            lines += [f"{name}.{key}: {json.dumps(part)}" for key, part in value.items()]
-        elif isinstance(value, list):
-            lines += [f"{name}: {json.dumps(part, ensure_ascii=False)}" for part in value]
         elif name == "script":
             lines += [f"script: {text}" for text in str(value).splitlines()]
+        elif name in _SECONDS and isinstance(value, float):
+            lines.append(f"{name}: {value:g}s")
         else:
-            lines.append(f"{name}: {json.dumps(value, ensure_ascii=False)}")
-    lines += [f"env_pass: {name}" for name in spec.env_pass]
-    return lines
+            lines += _lines(name, value)
+    return [*lines, *([f"mgrctl: {spec.mgrctl}"] if spec.mgrctl else [])]
+
+
+def _need(need: Need) -> str:
+    name = f"{need.queue}/{need.id}" if need.queue else need.id
+    return name if need.want == "ok" else f"{name} ({need.want})"
+
+
+def _lines(name: str, value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from _lines(f"{name}.{key}", part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _lines(name, part)
+    else:
+        yield f"{name}: {json.dumps(value, ensure_ascii=False)}"
 
 
 def difference(before: TaskSpec | None, after: TaskSpec) -> list[str]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ltspec.spec.loading import Loaded
 
 WORDS = ("created", "changed", "rerun", "replaced", "unchanged", "skipped", "refused", "removed")
+_ALWAYS = ("created", "changed", "unchanged", "skipped", "refused")   # counted also where it is 0
 _COLOUR = {
     "created": plain.GREEN, "changed": plain.YELLOW, "rerun": plain.YELLOW,
     "replaced": plain.YELLOW, "skipped": plain.CYAN, "refused": plain.RED, "removed": plain.YELLOW,
@@ -35,11 +36,16 @@ class Missing(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """What `plan` adds to a change: the definition before, and the place in the queue after."""
+    """What `plan` adds to a change: the definition before, and what it waits for after.
+
+    `turn`: its number in the queue where it is ready; `due`: wall clock, where it waits for a time.
+    """
 
     before: TaskSpec | None
     turn: int | None
     blocked_by: tuple[str, ...]
+    due: float | None
+    paused: bool
 
 
 class Declared(NamedTuple):
@@ -102,7 +108,9 @@ def task_lines(declared: Declared, *, would: bool = False) -> list[str]:
         f"{_word('skipped')}{plain.safe(one.id)}: its `when` is false"
         for one in declared.loaded.skipped[:_EACH]
     ]
-    lines += [_missing_line(one) for one in declared.missing]
+    lines += [_missing_line(one) for one in declared.missing[:_EACH]]
+    if len(declared.missing) > _EACH:
+        lines.append(f"{_word('missing')}and {len(declared.missing) - _EACH} more")
     lines += [f"queue {plain.safe(name)}: its settings were taken from the configuration"
               for name in declared.queues]
     return lines
@@ -113,11 +121,22 @@ def _task_line(declared: Declared, change: Change, *, would: bool) -> str:
     text = plain.safe(change.spec.reference) + (f": {plain.safe(reason)}" if reason else "")
     placed = declared.placed.get(change.key or 0)
     if would and placed is not None:
-        if placed.blocked_by:
-            text += f"; blocked by {plain.safe(', '.join(placed.blocked_by))}"
-        elif placed.turn is not None:
-            text += f"; number {placed.turn} in its queue"
+        text += "".join(f"; {plain.safe(words)}" for words in _place(placed))
     return f"{_word(action)}{text}"
+
+
+def _place(placed: Placed) -> list[str]:
+    """Where it would stand, and what it would wait for."""
+    words = []
+    if placed.blocked_by:
+        words.append(f"blocked by {', '.join(placed.blocked_by)}")
+    if placed.due is not None:
+        words.append(f"not before {plain.moment(placed.due)}")
+    if placed.turn is not None:
+        words.append(f"number {placed.turn} in its queue")
+    if placed.paused:
+        words.append("its queue is paused")
+    return words
 
 
 def _missing_line(one: Missing) -> str:
@@ -142,12 +161,24 @@ def recap_lines(declared: Declared) -> list[str]:
         total = {word: sum(numbers[word] for _, numbers in rows) for word in WORDS}
         rows.append((f"{len(rows)} files", total))
     width = max((len(plain.safe(name)) for name, _ in rows), default=0)
-    return [f"{plain.safe(name).ljust(width)} : {_numbers(numbers)}" for name, numbers in rows]
+    words = [w for w in WORDS if w in _ALWAYS or any(numbers[w] for _, numbers in rows)]
+    return [f"{plain.safe(name).ljust(width)} : {_numbers(words, numbers)}"
+            for name, numbers in rows]
 
 
-def _numbers(numbers: dict[str, int]) -> str:
+def brief_lines(declared: Declared) -> list[str]:
+    """For a log: the tasks with which something happens, then one line for all files together."""
+    happens = [c for c in declared.changes if c.verdict.action != "unchanged"]
+    table = counts(declared)
+    what = plain.safe(file_name(next(iter(table)))) if len(table) == 1 else f"{len(table)} files"
+    total = {word: sum(numbers[word] for numbers in table.values()) for word in WORDS}
+    said = ", ".join(f"{count} {word}" for word, count in total.items() if count)
+    return [*task_lines(declared._replace(changes=happens)), f"{what}: {said or 'no tasks'}"]
+
+
+def _numbers(words: Sequence[str], numbers: dict[str, int]) -> str:
     parts = []
-    for word in WORDS:
+    for word in words:
         text = f"{word}={numbers[word]}".ljust(len(word) + 4)
         paint = numbers[word] and word in _COLOUR and plain.coloured()
         parts.append(plain.paint(text, _COLOUR[word]) if paint else text)
@@ -183,6 +214,8 @@ def record(declared: Declared) -> dict[str, Any]:
 
 
 def _record(declared: Declared, change: Change) -> dict[str, Any]:
+    from ltspec.output.records import stamp
+
     placed = declared.placed.get(change.key or 0)
     spec = change.spec
     return {
@@ -195,6 +228,8 @@ def _record(declared: Declared, change: Change) -> dict[str, Any]:
         "reason": change.verdict.reason,
         "number_in_queue": placed.turn if placed else None,
         "blocked_by": list(placed.blocked_by) if placed else [],
+        "due": stamp(placed.due) if placed else None,
+        "queue_paused": placed.paused if placed else False,
     }
 
 

@@ -37,9 +37,11 @@ def wait_running(host, wait_until, reference="q/one"):
 HASH = {True: "same", False: "other"}
 
 
-def verdict(status, outcome=None, *, same, force=False, needs_allow=False, make_spec, **fields):
+def verdict(status, outcome=None, *, same, force=False, changes_only=False, needs_allow=False,
+            make_spec, **fields):
     existing = Existing(Status(status), outcome, HASH[same], 1000.0, needs_allow)
-    return decide(existing, make_spec("q/x", hash="same", **fields), force=force, now=50000.0)
+    task = make_spec("q/x", hash="same", **fields)
+    return decide(existing, task, force=force, changes_only=changes_only, now=50000.0)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +80,14 @@ def test_decide_with_rerun_forced_runs_every_ended_task_again(spec, outcome):
     status = "OK" if outcome is Outcome.SUCCEEDED else "ERR"
     found = verdict(status, outcome, same=True, force=True, make_spec=spec, rerun="never")
     assert found.action == "rerun"
+
+
+@pytest.mark.parametrize("fields", [{}, {"rerun": "always"}])
+@pytest.mark.parametrize(("outcome", "status"), [(Outcome.SUCCEEDED, "OK"), (Outcome.EXIT, "ERR")])
+@pytest.mark.parametrize("same", [True, False])
+def test_decide_for_watch_runs_again_only_what_changed(spec, same, outcome, status, fields):
+    found = verdict(status, outcome, same=same, make_spec=spec, changes_only=True, **fields)
+    assert found.action == ("unchanged" if same else "rerun")
 
 
 def test_decide_says_when_an_unchanged_task_ended(spec):
@@ -292,6 +302,46 @@ def test_plan_names_what_blocks_a_task(host):
     host.write("jobs/x.yml", "tasks:\n  - {id: a, command: 'true'}\n"
                              "  - {id: b, command: 'true', needs: [a]}\n")
     assert "b; blocked by a" in host.ltspec("plan", host.jobs, code=0).stdout
+
+
+def test_plan_says_where_each_would_stand_and_what_it_would_wait_for(host):
+    host.write("jobs/x.yml", """\
+        defaults: {command: 'true'}
+        tasks:
+          - {queue: q, id: a}
+          - {queue: q, id: b}
+          - {queue: q, id: c, needs: [b]}
+          - {queue: q, id: d, start_after: 1h}
+          - {queue: q, id: e, priority: 1}
+          - {id: f}
+        """)
+    host.config("queues: {q: {paused: true}}\n")
+    said = host.ltspec("plan", host.jobs, code=0).stdout
+    for task, words in {
+        "a": "number 2 in its queue; its queue is paused", "c": "blocked by q/b; its queue is",
+        "d": "not before 2", "e": "number 1 in its queue; its queue is paused",
+    }.items():
+        assert f"created    q/{task}; {words}" in said
+    assert "number" not in said.split("q/d")[1].splitlines()[0]
+    tasks = {task["id"]: task for task in host.json("plan", host.jobs, code=0)["tasks"]}
+    assert tasks["b"]["number_in_queue"] == 3
+    assert tasks["d"]["number_in_queue"] is None
+    assert tasks["d"]["due"] > "2"
+    assert [task["queue_paused"] for task in tasks.values()] == [True] * 5 + [False]
+
+
+def test_plan_shows_a_change_in_the_words_of_a_spec(host):
+    first = "timeout: 1h\nneeds: [{id: other, want: any}]\nretries: {limit: 2, delay: 5s}\n"
+    host.write("jobs/other.yml", "id: other\nqueue: p\ncommand: 'true'\n")
+    write_one(host, more=first)
+    host.ltspec("apply", host.jobs, "--wait", code=0)
+    write_one(host, more="timeout: 2h\nneeds: [other]\nretries: {limit: 3, delay: 5s}\n")
+    said = host.ltspec("plan", host.jobs, "--diff", code=0).stdout.splitlines()
+    changed = [line for line in said if line[:1] in "+-" and line[:3] != "---"]
+    assert changed == [
+        '-needs: "p/other (any)"', "-timeout: 3600s", "-retries.limit: 2",
+        '+needs: "p/other"', "+timeout: 7200s", "+retries.limit: 3",
+    ]
 
 
 def test_apply_check_diff_is_the_plan(host):
