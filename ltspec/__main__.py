@@ -1,8 +1,6 @@
 """`python -m ltspec`: the same as the `ltspec` command."""
 
-import sys
-
-from ltspec.cli import main
+from ltspec.cli import entry
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry()

@@ -18,8 +18,18 @@ CANNOT = 5
 READER_LEFT = 141
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from ltspec.mgrctl.answer import Answer
     from ltspec.mgrctl.context import Context
+
+
+def entry() -> "NoReturn":
+    """What the installed program runs: `main`, and then out at once, as `ltspec.cli.entry` does.
+
+    All that is written is flushed where it is written.
+    """
+    os._exit(main())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -46,7 +46,7 @@ def install_programs(places: Places) -> None:
 
 
 def _text(module: str) -> str:
-    code = f"import sys; from {module} import main; sys.exit(main())"
+    code = f"from {module} import entry; entry()"
     return f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -I -c {shlex.quote(code)} "$@"\n'
 
 
