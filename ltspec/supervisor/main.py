@@ -139,6 +139,7 @@ def _adopt(supervisor: Supervisor) -> None:
     found = recovery.recover(
         supervisor.store, supervisor.places, supervisor.turns.boot_id
     )
+    supervisor.turns.slate.ready()
     for running in found.adopted:
         supervisor.adopt(running)
     for running in found.over:

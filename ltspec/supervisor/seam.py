@@ -8,8 +8,10 @@ STEPS = (
     "start.prepared",        # files are open, nothing is committed
     "start.committed",       # QUE -> RUN is in the catalogue, nothing was spawned
     "start.published",       # RUN is in the PID-file
+    "start.begun",           # the slate says that its process may exist
     "start.spawned",         # the process exists, its pid is nowhere
-    "start.recorded",        # the pid is committed
+    "start.noted",           # its pid is on the slate
+    "start.recorded",        # its pid is committed
     "end.seen",              # the process is a zombie, its end is not committed
     "end.committed",         # the end is in the catalogue, the zombie is not reaped
     "end.reaped",            # the zombie is gone, the PID-file still says RUN

@@ -29,6 +29,9 @@ class Slate:
     def __init__(self, places: Places) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self._file = os.open(places.slate, flags, 0o600)
+
+    def ready(self) -> None:
+        """Whoever had to read it has: a new one says from here on that nothing has begun."""
         if os.fstat(self._file).st_size < _LINE:
             self._write("-")
 

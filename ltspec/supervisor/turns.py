@@ -333,6 +333,7 @@ class Turns:
             lock = self._publish_running(prepared)
             seam.reached("start.published")
             self.slate.starting(prepared.token)
+            seam.reached("start.begun")
             launched = starting.launch(prepared, self.places, lock)
         except process.CannotStart as error:
             end = End(Status.ERR, Outcome.NOT_STARTED, f"cannot start: {error}")
@@ -347,6 +348,7 @@ class Turns:
             try:
                 started = process.Identity(launched.pid, process.start_ticks(launched.pid) or 0)
                 self.slate.started(prepared.token, started)
+                seam.reached("start.noted")
                 self._watch_started(prepared, number, launched, started, now)
             except OSError as error:
                 message = f"process {launched.pid} cannot be watched: {error}"
