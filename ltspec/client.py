@@ -27,18 +27,24 @@ _TRIES = 5
 _PAUSE = 0.02
 _LAST_WORDS = 1000       # bytes at the end of the supervisor's log
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class ConnectionLost(SupervisorError):
     """The supervisor went away; what was committed is safe, connect again."""
 
 
 class Connection:
-    """One connection. `hello` is what the supervisor said of itself: version, pid, survives."""
+    """One connection. `hello` is what the supervisor said of itself: version, pid, run_dir,
+    survives; `started` is True where this call has started it."""
 
     def __init__(self, sock: _socket.socket, hello: dict[str, Any], rest: bytes) -> None:
         self._socket = sock
         self._buffer = rest
         self.hello = hello
+        self.started = False
 
     def __enter__(self) -> "Connection":
         return self
@@ -126,9 +132,10 @@ def connect(
         connection = _take_turn(places, lock)
         if connection is not None:
             return connection
-        for _ in range(_TRIES):
+        for attempt in range(_TRIES):
             connection = _dial(places)
             if connection is not None:
+                connection.started = attempt > 0
                 return connection
             _start(places, lock, idle_exit)
         raise SupervisorError(
@@ -195,7 +202,19 @@ def _dial(places: Places) -> Connection | None:
         raise SupervisorError(f"cannot reach the supervisor: {error.strerror}") from error
     finally:
         os.close(directory)
+    if hello.get("run_dir", places.run_dir) != places.run_dir:
+        sock.close()
+        raise CannotDo(other_run_dir(str(hello["run_dir"]), places))
     return Connection(sock, hello, rest)
+
+
+def other_run_dir(recorded: str, places: Places) -> str:
+    """What to say where a catalogue is used together with another run directory than its own."""
+    return (
+        f"the catalogue in {places.state_dir} has the run directory {recorded}, not"
+        f" {places.run_dir}\nname that one; it is changed by the first `ltspec apply` that finds"
+        " no task waiting or running and no supervisor"
+    )
 
 
 def _last_words(places: Places) -> str:
@@ -281,8 +300,40 @@ def _scope() -> tuple[list[str], str]:
     runner = _find_systemd_run()
     user = [] if os.geteuid() == 0 else ["--user"]
     if runner and (not user or os.environ.get("XDG_RUNTIME_DIR")):
-        return [runner, "--scope", "--quiet", "--collect", *user, "--"], ""
+        delegate = ["--property", "Delegate=memory pids"]
+        return [runner, "--scope", "--quiet", "--collect", *delegate, *user, "--"], ""
     return [], "this login or unit"
+
+
+def group_obstacle(places: Places, group: str, controllers: "Sequence[str]") -> str:
+    """Why the supervisor, the running one or one that would be started now, could not bound tasks
+    by these cgroup controllers; "" where it can. `group` is the configured one, "" for its own."""
+    from ltspec import cgroup
+
+    try:
+        if not group:
+            pid = _guardian(places)
+            if not pid and _scope()[0]:
+                return cgroup.lacking(cgroup.root(), controllers)
+            group = cgroup.delegated(pid or "self")
+        return cgroup.obstacle(group, controllers)
+    except cgroup.Unavailable as error:
+        return str(error)
+
+
+def _guardian(places: Places) -> str:
+    """The pid that the lock's holder has written, "" where nobody holds it."""
+    try:
+        lock = os.open(places.lock, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return ""     # none was ever started; what is wrong otherwise, connecting will tell
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.read(lock, 20).decode(errors="replace").strip()
+    finally:
+        os.close(lock)
+    return ""
 
 
 def _find_systemd_run() -> str:

@@ -193,14 +193,15 @@ class _Batch:
                 "SELECT key FROM task WHERE manager = ? AND id = ?", (spec.manager, need.id)
             ).fetchall()
         name = f"{need.queue}/{need.id}" if need.queue else need.id
+        place = f"{spec.source}: " if spec.source else ""
         if not rows:
             raise Refused(
-                f"{spec.reference} needs {name}, which is neither in these files nor in the"
+                f"{place}{spec.reference} needs {name}, which is neither in these files nor in the"
                 " catalogue\napply the file that declares it together with this one, or first"
             )
         if len(rows) > 1:
             raise Refused(
-                f"{spec.reference} needs {name}, which several queues have: write QUEUE/{need.id}"
+                f"{place}{spec.reference} needs {name}, which several queues have: write QUEUE/{need.id}"
             )
         return int(rows[0][0])
 

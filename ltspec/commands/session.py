@@ -62,9 +62,19 @@ def has_catalogue(where: Places) -> bool:
 def reader(where: Places) -> Store | None:
     """The catalogue for reading; None where nothing was ever applied. The caller closes it.
 
-    Raises what `has_catalogue` and `open_store` raise.
+    Raises what `has_catalogue` and `open_store` raise, and CannotDo where it belongs to another
+    run directory: its PID-files are not where we would say.
     """
-    return open_store(where.catalogue, read_only=True) if has_catalogue(where) else None
+    if not has_catalogue(where):
+        return None
+    store = open_store(where.catalogue, read_only=True)
+    recorded = store.setting("run_dir", where.run_dir)
+    if recorded != where.run_dir:
+        from ltspec.client import other_run_dir
+
+        store.close()
+        raise CannotDo(other_run_dir(recorded, where))
+    return store
 
 
 def existing(where: Places) -> Store:
@@ -160,8 +170,9 @@ def supervisor_runs(where: Places) -> bool:
 
 
 def tell_if_mortal(connection: Connection) -> None:
-    """Say it where the tasks die together with the caller's job or container (DESIGN 5)."""
-    if connection.hello.get("survives") is False:
+    """Say it where the tasks die together with the caller's job or container (DESIGN 5): once, by
+    the command that has started the supervisor."""
+    if connection.started and connection.hello.get("survives") is False:
         what = connection.hello.get("dies_with") or "this session"
         plain.note(
             f"the tasks end together with {what}: the supervisor could not be put outside of it"

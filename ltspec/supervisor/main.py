@@ -110,7 +110,7 @@ def _build(arguments: argparse.Namespace, places: Places) -> Supervisor:
     supervisor.talk = Talk(
         supervisor.epoll, socket.socket(fileno=arguments.listen_fd),
         furnishing.second_socket(places),
-        supervisor.finish, dies_with=arguments.dies_with,
+        supervisor.finish, run_dir=places.run_dir, dies_with=arguments.dies_with,
     )
     supervisor.start_watching()
     return supervisor

@@ -52,11 +52,13 @@ class Talk:
         finishing: socket.socket,
         on_finish: Callable[[int, dict[str, Any]], dict[str, Any]],
         *,
+        run_dir: str,
         dies_with: str,
     ) -> None:
         self._epoll = epoll
         self._listening: dict[int, tuple[socket.socket, bool]] = {}
         self._on_finish = on_finish
+        self._run_dir = run_dir
         self._dies_with = dies_with
         self.deaf_until: float | None = None     # boot clock; no descriptor was left for a caller
         self.peers: dict[int, Peer] = {}
@@ -124,7 +126,7 @@ class Talk:
         peer = Peer(sock, uid, trusted=trusted)
         self.peers[sock.fileno()] = peer
         self._epoll.register(sock.fileno(), select.EPOLLIN)
-        hello = {"hello": 1, "version": __version__, "pid": os.getpid()}
+        hello = {"hello": 1, "version": __version__, "pid": os.getpid(), "run_dir": self._run_dir}
         survives = {"survives": not self._dies_with, "dies_with": self._dies_with}
         self._send(peer, hello | survives)
 

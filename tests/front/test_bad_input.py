@@ -112,3 +112,12 @@ def test_common_task_with_a_queues_name_is_refused(host):
     done = host.ltspec("run", "--id", "q", "--", "true", code=1)
     assert "has the name of a queue" in done.stderr
     assert "rename one of them" in done.stderr
+
+
+def test_another_run_directory_than_the_catalogues_is_refused(host):
+    host.ltspec("run", "-q", "q", "--id", "t", "--", "sleep", "60", code=0)
+    other = {"LTSPEC_RUN_DIR": str(host.root / "elsewhere")}
+    for words in (["run", "--", "true"], ["list"], ["show", "t"], ["stop", "t"]):
+        done = host.ltspec(*words, env=other, code=5)
+        assert f"has the run directory {host.run_dir}, not {host.root}/elsewhere" in done.stderr
+    assert not (host.root / "elsewhere").exists()
