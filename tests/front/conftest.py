@@ -42,7 +42,7 @@ class Catalogue:
         row = self.store.row(f"SELECT {columns} FROM task WHERE key = {key}")  # noqa: S608 - ours
         with self.store.write():
             number = lifecycle.start_attempt(
-                self.store, lifecycle.Ready(*row, 1), "token", now=self.later(-ago),
+                self.store, lifecycle.Ready._make((*row, 1)), "token", now=self.later(-ago),
                 boot_id="this-boot",
             )
             assert number is not None
