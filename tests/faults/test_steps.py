@@ -1,12 +1,10 @@
 """Killed at each numbered step, everything is afterwards as it should be (scenario.run)."""
 
-import contextlib
 import os
 from typing import Any
 
 import pytest
 
-from ltspec import client
 from ltspec.supervisor.seam import STEPS
 from tests.faults import scenario
 
@@ -38,8 +36,7 @@ def test_start_that_nobody_wrote_down_is_found_again_by_its_mark(how, victim, tm
     try:
         it.submit(it.spec("t", text, **fields))
         scenario.wait_until(it.died.exists, "the kill")
-        with contextlib.suppress(client.ConnectionLost):
-            it.reach().sync(20)
+        it.reach().close()
         scenario.wait_until(lambda: it.rows()[0].pid, "it is found")
         gate.write_text("go\n")
         it.settle()
