@@ -10,6 +10,7 @@ wrong, in words.
     order      first attempts without needs, in a queue in the order of their files
     slots      never more at once than the queue has, nor than max_running
     published  PID-file, log of every attempt, report: one a task, with the right words
+    hooks      the on_finish command of a task ran once, after its final end
 """
 
 import contextlib
@@ -95,6 +96,7 @@ def audit(evidence: Evidence) -> list[str]:
     wrong += order(evidence)
     wrong += slots(evidence)
     wrong += reports(evidence)
+    wrong += hooks(evidence)
     wrong += leftovers(evidence)
     return sorted(wrong)
 
@@ -313,6 +315,17 @@ def reports(evidence: Evidence) -> Iterator[str]:
     allowed = SENDER_CALLS * sum(strike.what == "sender" for strike in evidence.strikes)
     if twice > allowed:
         yield f"{twice} reports were sent again, {allowed} may be"
+
+
+def hooks(evidence: Evidence) -> Iterator[str]:
+    """One a final end; nobody kills what runs them."""
+    ran = Counter((evidence.root / "hooks").read_text().splitlines())
+    wanted = Counter(
+        f"{job.reference} {evidence.rows[job.reference].status}"
+        for job in evidence.jobs if job.hook and job.reference in evidence.rows
+    )
+    yield from (f"on_finish did not run: {call}" for call in wanted - ran)
+    yield from (f"on_finish ran again, or not so: {call}" for call in ran - wanted)
 
 
 def leftovers(evidence: Evidence) -> Iterator[str]:

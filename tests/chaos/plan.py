@@ -46,6 +46,9 @@ KINDS = {"plain": 60, "retry": 15, "needs": 10, "signal": 5, "timeout": 2, "ok":
          "secret": 4}
 
 
+PAUSES = [0.0, 0.01, 0.02, 0.03, 0.04] * 5 + [0.5]      # seconds
+
+
 class Job(NamedTuple):
     """One task of the plan. `file` and `number` tell its place: the file, and its place in it."""
 
@@ -60,6 +63,7 @@ class Job(NamedTuple):
     needs: str                       # the reference of the task that it needs, or ""
     script: bool                     # given as a script, not as a command
     nice: bool                       # needs the start by fork
+    hook: bool                       # has an on_finish command
 
     @property
     def reference(self) -> str:
@@ -95,6 +99,8 @@ class Job(NamedTuple):
             found["needs"] = [self.needs]
         if self.nice:
             found["nice"] = 1
+        if self.hook:
+            found["on_finish"] = {"always": ["/bin/sh", f"{root}/hook"]}
         if self.kind == "timeout":
             found["timeout"] = "0.3s"
         if self.kind == "secret":
@@ -123,17 +129,19 @@ def _job(chance: random.Random, file: int, number: int, kind: str, needed: str) 
     return Job(
         file=file, number=number, id=f"t{file}-{number}",
         queue=chance.choice(["one"] * 3 + ["two"] * 3 + ["four"] * 6 + [""]),
-        kind=kind, pause=f"0.0{chance.randrange(5)}", codes=codes,
+        kind=kind, pause=f"{chance.choice(PAUSES)}", codes=codes,
         limit=2 if kind == "retry" else 0, needs=needed,
-        script=chance.random() < 0.05, nice=chance.random() < 0.05,
+        script=chance.random() < 0.05, nice=chance.random() < 0.05, hook=chance.random() < 0.1,
     )
 
 
 def write_program(root: Path) -> None:
-    """What all tasks need: the program, the journal, a secret, the recorded mgrctl, the config."""
+    """What all tasks need: program, journal, secret, hook, the recorded mgrctl, the config."""
     (root / "task").write_text(PROGRAM)
     (root / "journal").touch()
     (root / "reports").touch()
+    (root / "hooks").touch()
+    (root / "hook").write_text(f'echo "$LTSPEC_REFERENCE $LTSPEC_STATUS" >>{root}/hooks\n')
     (root / "secret").write_text(SECRET + "\n")
     mgrctl = root / "mgrctl"
     mgrctl.write_text(f'#!/bin/sh\nIFS="|"\nprintf "%s\\n" "$*" >>{root}/reports\n')
