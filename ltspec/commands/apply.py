@@ -30,9 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Fill the parser of this command."""
     declaring.add_arguments(parser)
     parser.add_argument("--wait", action="store_true", help="wait until all of them have ended")
-    parser.add_argument(
-        "--timeout", metavar="D", type=arguments.seconds, help="wait no longer than this (exit 5)"
-    )
+    arguments.add_limit(parser)
     parser.add_argument("--check", action="store_true", help="change nothing, say what would be")
     parser.add_argument("--diff", action="store_true", help="show how definitions change")
     arguments.add_json(parser, "JSON: one document, with --wait then JSON Lines of events")

@@ -123,15 +123,31 @@ def add_json(parser: argparse.ArgumentParser, what: str = "one JSON document") -
     parser.add_argument("--json", action="store_true", help=f"print {what} (docs/commands.md)")
 
 
+def add_completed(
+    parser: argparse._ActionsContainer, kind: str, *names: str, **options: Any
+) -> None:
+    """An argument that a shell completes with the names of tasks or queues (`kind`)."""
+    action = parser.add_argument(*names, **options)
+    action.completes = kind  # type: ignore[attr-defined]  # read by the completion command
+
+
+def add_queue(parser: argparse.ArgumentParser, what: str, default: str | None = None) -> None:
+    """`-q QUEUE`."""
+    add_completed(parser, "queue", "-q", "--queue", metavar="QUEUE", default=default, help=what)
+
+
+def add_limit(parser: argparse.ArgumentParser) -> None:
+    """`--timeout` of a command that waits."""
+    parser.add_argument("--timeout", metavar="D", type=seconds,
+                        help="wait no longer than this (exit code 5)")
+
+
 def add_tasks(
     parser: argparse.ArgumentParser, *, many: bool = True, optional: bool = False
 ) -> None:
     """The task or tasks that a command is about."""
     count = "*" if optional else "+"
-    action = parser.add_argument(
-        "tasks" if many else "task",
-        metavar="TASK",
-        nargs=count if many else None,
+    add_completed(
+        parser, "task", "tasks" if many else "task", metavar="TASK", nargs=count if many else None,
         help="QUEUE/ID, an ID that only one task has, or a PID-file's path",
     )
-    action.completes = "task"  # type: ignore[attr-defined]  # read by the completion command

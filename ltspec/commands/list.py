@@ -36,10 +36,7 @@ _STATUSES = ("QUE", "RUN", "OK", "ERR")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Fill the parser of this command."""
     parser.add_argument("--all", action="store_true", help="of any age, and any number of them")
-    queue = parser.add_argument(
-        "-q", "--queue", metavar="QUEUE", help="only this queue; '' is the tasks without a queue"
-    )
-    queue.completes = "queue"  # type: ignore[attr-defined]  # read by the completion command
+    arguments.add_queue(parser, "only this queue; '' is the tasks without a queue")
     parser.add_argument("--manager", metavar="NAME", help="only tasks of this manager")
     parser.add_argument(
         "--status", metavar="S", type=_statuses, help="only these, by comma: que, run, ok, err"

@@ -38,8 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="no more than N ended tasks that no file declares")
     parser.add_argument("--max-size", metavar="SIZE", type=_size,
                         help="the oldest logs until the rest is within SIZE (64MiB, 2GiB)")
-    queue = parser.add_argument("-q", "--queue", metavar="QUEUE", help="only of this queue")
-    queue.completes = "queue"  # type: ignore[attr-defined]  # read by the completion command
+    arguments.add_queue(parser, "only of this queue")
     parser.add_argument("--dry-run", action="store_true", help="only say what would go")
     arguments.add_json(parser)
 

@@ -50,18 +50,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     drain = part("drain", "take nothing new into a queue, run what waits")
     _add_queue(drain)
     drain.add_argument("--wait", action="store_true", help="until nothing waits or runs in it")
-    drain.add_argument("--timeout", metavar="D", type=arguments.seconds,
-                       help="wait no longer than this (exit code 5)")
+    arguments.add_limit(drain)
     move = part("move", "change the place of a waiting task within its priority")
     arguments.add_tasks(move, many=False)
     place = move.add_mutually_exclusive_group(required=True)
     place.add_argument("--first", action="store_true", help="before all others of its priority")
-    place.add_argument("--before", metavar="TASK", help="right before this one")
+    arguments.add_completed(place, "task", "--before", metavar="TASK",
+                            help="right before this one")
 
 
 def _add_queue(parser: argparse.ArgumentParser) -> None:
-    action = parser.add_argument("queue", metavar="QUEUE", help="its name, or MANAGER/NAME")
-    action.completes = "queue"  # type: ignore[attr-defined]  # read by the completion command
+    arguments.add_completed(parser, "queue", "queue", metavar="QUEUE",
+                            help="its name, or MANAGER/NAME")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -32,8 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Fill the parser of this command."""
     arguments.add_tasks(parser, optional=True)
     parser.add_argument("--failed", action="store_true", help="every task that is ERR")
-    queue = parser.add_argument("-q", "--queue", metavar="QUEUE", help="--failed of this queue")
-    queue.completes = "queue"  # type: ignore[attr-defined]  # read by the completion command
+    arguments.add_queue(parser, "--failed of this queue")
     parser.add_argument("--wait", action="store_true", help="wait until they have ended")
     arguments.add_json(parser)
 

@@ -40,17 +40,14 @@ DESCRIPTION = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Fill the parser of this command."""
-    queue = parser.add_argument("-q", "--queue", metavar="QUEUE", default="",
-                                help="run it in this queue, after what waits there")
-    queue.completes = "queue"  # type: ignore[attr-defined]  # read by the completion command
+    arguments.add_queue(parser, "run it in this queue, after what waits there", default="")
     parser.add_argument("--id", metavar="ID", help="its id (default: made of the command and time)")
     parser.add_argument("--name", metavar="NAME", default="", help="what a person reads")
     parser.add_argument("--manager", metavar="NAME", help="not the configuration's manager")
     parser.add_argument("--env", metavar="K=V", action="append", default=[],
                         help="set an environment variable; may be repeated")
-    needs = parser.add_argument("--needs", metavar="TASK", action="append", default=[],
-                                help="only after this task ended OK; TASK=any, TASK=err otherwise")
-    needs.completes = "task"  # type: ignore[attr-defined]  # read by the completion command
+    arguments.add_completed(parser, "task", "--needs", metavar="TASK", action="append", default=[],
+                            help="only after this task ended OK; TASK=any, TASK=err otherwise")
     parser.add_argument("--wait", action="store_true", help="show its output, wait for its end")
     parser.add_argument("--timeout", metavar="D", type=arguments.seconds,
                         help="end it after this time (90s, 2h30m)")

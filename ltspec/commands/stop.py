@@ -32,8 +32,7 @@ DESCRIPTION = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Fill the parser of this command."""
     arguments.add_tasks(parser, optional=True)
-    queue = parser.add_argument("-q", "--queue", metavar="QUEUE", help="everything of this queue")
-    queue.completes = "queue"  # type: ignore[attr-defined]  # read by the completion command
+    arguments.add_queue(parser, "everything of this queue")
     parser.add_argument("--no-wait", action="store_true", help="return when it was asked for")
     arguments.add_json(parser)
 
@@ -63,18 +62,11 @@ def _chosen(args: argparse.Namespace, where: Places, store: Store) -> list[Task]
 
 
 def _until_ended(where: Places, store: Store, keys: Sequence[int]) -> None:
-    from ltspec.commands.events import Events
-    from ltspec.commands.waiting import Watched
+    from ltspec.commands.waiting import Watched, until_ended
+    from ltspec.output.waitview import View
 
-    watched = Watched(store, keys)
-    if not watched.open:
-        return
     try:
-        with Events(where) as events:
-            watched.look()
-            while watched.open:
-                if events.wait(None):
-                    watched.look()
+        until_ended(where, Watched(store, keys), View(where, store))
     except KeyboardInterrupt:
         plain.note("no longer waiting; the tasks are being stopped")
         raise

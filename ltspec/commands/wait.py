@@ -28,9 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Fill the parser of this command."""
     arguments.add_tasks(parser)
     parser.add_argument("--any", action="store_true", help="until the first of them has ended")
-    parser.add_argument(
-        "--timeout", metavar="D", type=arguments.seconds, help="no longer than this (exit code 5)"
-    )
+    arguments.add_limit(parser)
     arguments.add_json(parser, "an event a line, as JSON Lines")
 
 

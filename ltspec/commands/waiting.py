@@ -1,5 +1,5 @@
-"""Waits for the ends of tasks, and turns them into an exit code (DESIGN 9). Used by `wait`,
-`apply --wait`, `retry --wait`.
+"""Waits for the ends of tasks, and turns them into an exit code (DESIGN 9). Used by `wait`, `stop`,
+`apply --wait`, `retry --wait` and the Python API.
 
 A look at the catalogue follows each event of the supervisor. With thousands of tasks a look costs
 milliseconds, so the next one waits for twenty times what the last one took: a waiter never takes
@@ -102,7 +102,7 @@ def wait_for(
     watched = Watched(store, keys)
     with make_view(where, store, watched, json=json) as view:
         try:
-            _until_done(where, watched, view, timeout=timeout, any_one=any_one)
+            until_ended(where, watched, view, timeout=timeout, any_one=any_one)
         except KeyboardInterrupt:
             view.close()
             _say_they_run_on(watched)
@@ -111,9 +111,12 @@ def wait_for(
     return exit_code(watched, any_one=any_one)
 
 
-def _until_done(
-    where: Places, watched: Watched, view: View, *, timeout: float | None, any_one: bool
+def until_ended(
+    where: Places, watched: Watched, view: View, *, timeout: float | None = None,
+    any_one: bool = False,
 ) -> None:
+    """Block until all tasks (or any one) have ended, telling `view`; CannotDo at the limit."""
+
     def done() -> bool:
         return not watched.open or (any_one and len(watched.open) < len(watched.tasks))
 

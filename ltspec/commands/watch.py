@@ -41,8 +41,8 @@ DESCRIPTION = (
     "Apply the spec files of directories, and then each file that is added or changed, once it\n"
     "has been written to its end. Broken ones are reported once and kept out until they change.\n"
     "Only a changed definition runs an ended task again, whatever `rerun` says. A directory that\n"
-    "is away or cannot be read takes nothing away. Runs until Ctrl-C or SIGTERM; as a service with\n"
-    "the unit in docs/operations.md."
+    "is away or cannot be read takes nothing away. Runs until Ctrl-C or SIGTERM; as a service\n"
+    "with the unit in docs/operations.md."
 )
 _UNUSED_VARIABLE = "LT310"
 _GATHER_MS = 100            # events within this time are one
