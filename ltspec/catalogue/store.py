@@ -220,7 +220,6 @@ def _quoted(path: str) -> str:
 
 def _prepare(connection: sqlite3.Connection, path: str, *, create: bool) -> None:
     connection.execute("PRAGMA foreign_keys=ON")
-    connection.execute("PRAGMA wal_autocheckpoint=4000")     # pages of 1 KiB
     connection.execute("PRAGMA synchronous=NORMAL")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     newest = newest_version()

@@ -34,6 +34,7 @@ class Prepared(NamedTuple):
     parameters: int
     pidfile: int                   # the staged and locked RUN inode, -1 where there is none
     problem: str                   # why it cannot be started at all; then it ends not-started
+    program: "Program | None" = None    # where nothing has to be read in the child
 
     def close(self) -> None:
         """Let go of the descriptors; the child has its own copies."""
@@ -50,6 +51,14 @@ class Prepared(NamedTuple):
         if self.log >= 0:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(places.log(task.manager, task.queue, task.id, task.attempts + 1))
+
+
+class Program(NamedTuple):
+    """What is executed."""
+
+    path: str
+    argv: list[str]
+    env: dict[str, str]
 
 
 class Launched(NamedTuple):
@@ -84,7 +93,14 @@ def prepare(task: Ready, places: Places, run: pidfile.RunDirectory) -> Prepared:
             raise
         return _impossible(task, spec, opened, process.reason(error))
     log, memory, staged = opened
-    return Prepared(task, spec, token, user, log, memory, staged, "")
+    prepared = Prepared(task, spec, token, user, log, memory, staged, "")
+    if not _is_plain(prepared):
+        return prepared
+    try:
+        return prepared._replace(program=_program(prepared, places, {}, {}))
+    except process.CannotStart as error:
+        prepared.discard(places, run)
+        return _impossible(task, spec, [], str(error))
 
 
 def _impossible(task: Ready, spec: TaskSpec, opened: list[int], problem: str) -> Prepared:
@@ -154,9 +170,10 @@ def launch(prepared: Prepared, places: Places, lock: int | None) -> Launched:
     try:
         group = _make_group(prepared)
         stdin = _open_stdin(spec, prepared.user)
-        if _is_plain(prepared):
-            return Launched(_spawn(prepared, places, lock, stdin, script), lock, None, script, "")
-        pid, error_fd = _fork(prepared, places, lock, stdin, script, group)
+        if prepared.program is not None:
+            pid = _spawn(prepared, prepared.program, lock, stdin)
+            return Launched(pid, lock, None, script, "")
+        pid, error_fd = _fork(prepared, places, lock, stdin, group)
         return Launched(pid, lock, error_fd, script, group)
     except BaseException as error:
         if group:
@@ -209,24 +226,27 @@ def _environment(
     )
 
 
-def _argv(spec: TaskSpec, script: str | None) -> list[str]:
+def _program(
+    prepared: Prepared, places: Places, files: Mapping[str, str], secrets: Mapping[str, str]
+) -> Program:
+    """The program in the task's own PATH, its argv and its whole environment."""
+    task, spec = prepared.task, prepared.spec
+    env = _environment(prepared, places, files, secrets)
+    script = script_path(places, spec, task.key, task.attempts + 1)
     middle = [script] if script is not None else []
-    return [*spec.command, *middle, *spec.parameters]
+    argv = [*spec.command, *middle, *spec.parameters]
+    base = spec.base_dir or spec.cwd
+    return Program(process.find_program(argv[0], env.get("PATH", ""), base), argv, env)
 
 
 def _umask(spec: TaskSpec) -> int:
     return 0o077 if spec.umask is None else spec.umask
 
 
-def _spawn(
-    prepared: Prepared, places: Places, lock: int | None, stdin: int, script: str | None
-) -> int:
+def _spawn(prepared: Prepared, program: Program, lock: int | None, stdin: int) -> int:
     spec = prepared.spec
-    env = _environment(prepared, places, {}, {})
-    argv = _argv(spec, script)
-    program = process.find_program(argv[0], env.get("PATH", ""), spec.base_dir or spec.cwd)
     launch = process.Launch(
-        program, argv, env, spec.cwd, _umask(spec), stdin,
+        program.path, program.argv, program.env, spec.cwd, _umask(spec), stdin,
         prepared.log, prepared.parameters, lock,
     )
     with identity.original_open_files():
@@ -234,11 +254,11 @@ def _spawn(
 
 
 def _fork(
-    prepared: Prepared, places: Places, lock: int | None, stdin: int, script: str | None, group: str
+    prepared: Prepared, places: Places, lock: int | None, stdin: int, group: str
 ) -> tuple[int, int]:
     spec = prepared.spec
 
-    def become() -> tuple[str, list[str], dict[str, str]]:
+    def become() -> Program:
         if group:
             cgroup.join(group)
         identity.restore_open_files()
@@ -252,10 +272,7 @@ def _fork(
             files.update(environment.read_file(path))
         known = _environment(prepared, places, files, {})
         secrets = _hand_over(spec.secrets, identity.secrets(spec.secrets, known))
-        env = _environment(prepared, places, files, secrets)
-        argv = _argv(spec, script)
-        base = spec.base_dir or spec.cwd
-        return process.find_program(argv[0], env.get("PATH", ""), base), argv, env
+        return _program(prepared, places, files, secrets)
 
     keep = [(stdin, 0), (prepared.log, 1), (prepared.log, 2), (prepared.parameters, 3)]
     return process.fork_and_prepare(keep, lock, become)
