@@ -195,7 +195,7 @@ def _dial(places: Places) -> Connection | None:
         sock.close()
         raise SupervisorError(
             f"the supervisor does not answer within {HELLO_SECONDS:g} s; its last words:\n"
-            f"{_last_words(places)}\nsee `ltspec doctor`"
+            f"{last_words(places)}\nsee `ltspec doctor`"
         ) from error
     except OSError as error:
         sock.close()
@@ -217,15 +217,16 @@ def other_run_dir(recorded: str, places: Places) -> str:
     )
 
 
-def _last_words(places: Places) -> str:
-    """The last line of the supervisor's log."""
+def last_words(places: Places) -> str:
+    """The last line of the supervisor's log that is the supervisor's own, else its last line."""
     try:
         with open(places.supervisor_log, "rb") as log:
             log.seek(max(0, os.fstat(log.fileno()).st_size - _LAST_WORDS))
             lines = log.read().decode(errors="replace").splitlines()
     except OSError as error:
         return f"{places.supervisor_log} cannot be read: {error.strerror}"
-    return lines[-1] if lines else "none"
+    own = [line for line in lines if line.split()[1:2] == ["supervisor"]]
+    return (own or lines or ["none"])[-1]
 
 
 def _hello(sock: _socket.socket) -> tuple[dict[str, Any], bytes]:
@@ -312,7 +313,7 @@ def group_obstacle(places: Places, group: str, controllers: "Sequence[str]") -> 
 
     try:
         if not group:
-            pid = _guardian(places)
+            pid = guardian(places)
             if not pid and _scope()[0]:
                 return cgroup.lacking(cgroup.root(), controllers)
             group = cgroup.delegated(pid or "self")
@@ -321,7 +322,7 @@ def group_obstacle(places: Places, group: str, controllers: "Sequence[str]") -> 
         return str(error)
 
 
-def _guardian(places: Places) -> str:
+def guardian(places: Places) -> str:
     """The pid that the lock's holder has written, "" where nobody holds it."""
     try:
         lock = os.open(places.lock, os.O_RDWR | os.O_CLOEXEC)

@@ -54,9 +54,13 @@ class CannotDo(LtspecError):
 
 
 class CatalogueError(CannotDo):
-    """The catalogue cannot be opened, read or written; `transient` where waiting may heal it."""
+    """The catalogue cannot be opened, read or written; `transient` where waiting may heal it.
+
+    `kind` is SQLite's word for the reason (FULL, BUSY, CORRUPT, NOTADB, …), or OLDER or NEWER.
+    """
 
     transient = False
+    kind = ""
 
 
 class SupervisorError(CannotDo):

@@ -165,6 +165,14 @@ class RunDirectory:
             os.close(there)
             os.close(ours)
 
+    def has(self, manager: str, queue: str, name: str) -> bool:
+        """True where something stands in the PID-file's place."""
+        try:
+            os.stat(name, dir_fd=self._directory(manager, queue), follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
+
     def remove(self, manager: str, queue: str, name: str) -> None:
         """Take a PID-file away; one that is gone already is fine."""
         directory = self._directory(manager, queue)

@@ -104,9 +104,3 @@ def history(store: Store, key: int, newest: int = 20) -> History:
         " ORDER BY number DESC LIMIT ?", (key, newest),
     )
     return History(total, good, tuple(row[0] for row in rows))
-
-
-def damage(store: Store) -> str:
-    """What SQLite finds wrong with the whole file; "" where nothing is."""
-    found = str(store.row("PRAGMA quick_check(1)")[0])
-    return "" if found == "ok" else found

@@ -37,6 +37,11 @@ def published_names(store: Store, line: Line) -> list[str]:
     return [row[0] for row in rows]
 
 
+def every_file(store: Store) -> set[tuple[str, str, str]]:
+    """(manager, queue, name) of every PID-file that a task of ours has or had."""
+    return set(store.execute("SELECT manager, queue, file FROM task"))
+
+
 def names_lost(store: Store, line: Line, names: Iterable[str]) -> list[int]:
     """These PID-files of the line are gone; returns the keys of the live tasks among them."""
     found: list[int] = []

@@ -160,6 +160,7 @@ def _fail(path: str, error: sqlite3.Error) -> NoReturn:
     advice = _ADVICE[base] if base in _DAMAGE else _state_of_disk(path) or _ADVICE[base]
     known = CatalogueError(f"cannot use the catalogue {path}: {error}\n{advice}")
     known.transient = base not in _DAMAGE
+    known.kind = base.removeprefix("SQLITE_")
     raise known from error
 
 
@@ -188,20 +189,13 @@ def open_store(path: str, *, create: bool = False, read_only: bool = False) -> S
     """
     made = create and not os.path.exists(path)
     if made:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        _make(path)
     mode = "?mode=rw"
     if read_only:
         # Without a -wal SQLite would have to make one; where nobody can write, nobody has to.
         still = not os.path.exists(path + "-wal") and _is_read_only(path)
         mode = "?mode=ro&immutable=1" if still else "?mode=ro"
-    try:
-        connection: _Connection = sqlite3.connect(
-            "file:" + _quoted(path) + mode, uri=True, isolation_level=None, timeout=BUSY_SECONDS,
-            cached_statements=256, factory=_Connection,
-        )
-    except sqlite3.Error as error:
-        _fail(path, error)
-    connection.path = path
+    connection = _connect(path, mode)
     try:
         _prepare(connection, path, create=create)
     except BaseException:
@@ -210,6 +204,38 @@ def open_store(path: str, *, create: bool = False, read_only: bool = False) -> S
             os.unlink(path)
         raise
     return Store(path, connection)
+
+
+def new_database(path: str) -> Store:
+    """A new, empty file of the form that a catalogue has, for a copy of one. Raises OSError where
+    it is there, CatalogueError."""
+    _make(path)
+    connection = _connect(path, "?mode=rw")
+    _set_form(connection)
+    return Store(path, connection)
+
+
+def _make(path: str) -> None:
+    flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
+    os.close(os.open(path, flags, 0o600))
+
+
+def _connect(path: str, mode: str) -> _Connection:
+    try:
+        connection: _Connection = sqlite3.connect(
+            "file:" + _quoted(path) + mode, uri=True, isolation_level=None, timeout=BUSY_SECONDS,
+            cached_statements=256, factory=_Connection,
+        )
+    except sqlite3.Error as error:
+        _fail(path, error)
+    connection.path = path
+    return connection
+
+
+def _set_form(connection: sqlite3.Connection) -> None:
+    # Rows are short and a turn touches a few of many pages: small ones halve what is written.
+    connection.execute("PRAGMA page_size=1024")
+    connection.execute("PRAGMA journal_mode=WAL")
 
 
 def _quoted(path: str) -> str:
@@ -223,29 +249,43 @@ def _prepare(connection: sqlite3.Connection, path: str, *, create: bool) -> None
     connection.execute("PRAGMA synchronous=NORMAL")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     newest = newest_version()
-    if version > newest:
-        message = (
-            f"the catalogue {path} has version {version}, this ltspec knows {newest}\n"
-            "it was made by a newer ltspec: install that one"
-        )
-        raise CatalogueError(message)
     if version == newest:
         return
+    _check_whose(connection, path, version)
+    if version > newest:
+        raise _of_version(
+            "NEWER", f"the catalogue {path} has version {version}, this ltspec knows {newest}\n"
+            "it was made by a newer ltspec: install that one"
+        )
     if not create:
-        message = (
-            f"the catalogue {path} has version {version}, this ltspec needs {newest}\n"
+        raise _of_version(
+            "OLDER", f"the catalogue {path} has version {version}, this ltspec needs {newest}\n"
             "run `ltspec wake`: the supervisor brings it up to date"
         )
-        raise CatalogueError(message)
-    # Rows are short and a turn touches a few of many pages: small ones halve what is written.
-    connection.execute("PRAGMA page_size=1024")
-    connection.execute("PRAGMA journal_mode=WAL")
+    _set_form(connection)
     for number, sql in _migrations():
         if number > version:
             connection.executescript(
                 f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA application_id={APPLICATION_ID};\n"
                 f"PRAGMA user_version={number};\nCOMMIT;"
             )
+
+
+def _check_whose(connection: sqlite3.Connection, path: str, version: int) -> None:
+    """Another program's database is neither migrated nor taken for a catalogue of the future."""
+    owner = connection.execute("PRAGMA application_id").fetchone()[0]
+    empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    if owner != APPLICATION_ID and not (version == 0 and empty):
+        raise _of_version(
+            "NOTADB", f"{path} is a database of another program\nit is not a catalogue: run"
+            " `ltspec doctor`"
+        )
+
+
+def _of_version(kind: str, message: str) -> CatalogueError:
+    error = CatalogueError(message)
+    error.kind = kind
+    return error
 
 
 def newest_version() -> int:

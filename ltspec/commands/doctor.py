@@ -1,42 +1,34 @@
 """`ltspec doctor`: what is wrong with this installation, and what to do about it.
 
-Each check is one small function that gives a Finding; it changes nothing. With --fix, what can be
-mended without losing anything is mended, and all is looked at once more.
+`health` looks and changes nothing; with --fix what can be mended is mended, from the ground up, and
+all is looked at once more.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from typing import NamedTuple
-
 from ltspec.commands import arguments, session
-from ltspec.errors import LtspecError
 from ltspec.output import plain
-from ltspec.paths import Places, check_private
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
+    from ltspec.commands.health.finding import Finding
+    from ltspec.paths import Places
+
 EXAMPLES = (
-    ("ltspec doctor", "look at directories, catalogue, disk and supervisor"),
+    ("ltspec doctor", "look at directories, disk, catalogue, supervisor and PID-files"),
     ("ltspec doctor --fix", "and mend what can be mended"),
+    ("ltspec doctor --json", "for a program that watches this host"),
 )
 DESCRIPTION = (
-    "Look for what keeps tasks from running: directories that others own or may write in, a\n"
-    "damaged catalogue or one of another version, a full disk, work without a supervisor.\n"
-    "Exit code 1 where something is wrong."
+    "Look for what keeps tasks from running: directories and files of others or open to others,\n"
+    "a full or read-only disk, a damaged catalogue or one of another version, a supervisor that\n"
+    "is missing, stopped or waiting, limits that are reached, PID-files that are gone. --fix\n"
+    "mends modes, stopped processes, old and damaged catalogues and lost PID-files, and never\n"
+    "ends or starts a task by itself. Exit code 1 where something is wrong."
 )
-
-_ROOM = 50 * 1024 * 1024      # below this, accepting tasks may fail soon
-
-
-class Finding(NamedTuple):
-    """One check: what was looked at; what is wrong with it and what to do, "" for nothing."""
-
-    what: str
-    problem: str = ""
+_ROUNDS = 12      # mends in one call; each is looked for anew, a mend may bring up the next finding
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,103 +39,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Say what was found; 0 where all is well."""
+    from ltspec.commands.health import looking
+
     config = session.config_of(args)
     where = session.places_from(config)
-    if args.fix:
-        _fix(where, config.idle_exit)
-    found = list(_look(where))
+    done = _fix(where, config.idle_exit) if args.fix else []
+    found = list(looking.look(where))
     if args.json:
         from ltspec.output import records
 
-        records.document({"findings": [one._asdict() for one in found]})
+        records.document({"findings": [one._asdict() for one in found], "done": done})
     else:
-        for one in found:
-            plain.line(f"{'wrong' if one.problem else 'good ':5}  {one.what}")
-            plain.lines(f"       {text}" for text in one.problem.splitlines())
+        plain.lines(f"{'done' if text[:1] != ' ' else '':6} {plain.safe(text)}" for text in done)
+        plain.lines(line for one in found for line in _lines(one))
+        mendable = sum(one.fixable for one in found)
+        if mendable and not args.fix:
+            plain.line(f"`ltspec doctor --fix` mends {mendable} of these")
     return 1 if any(one.problem for one in found) else 0
 
 
-def _look(where: Places) -> Iterator[Finding]:
-    places = [path for path in (where.state_dir, where.run_dir) if os.path.lexists(path)]
-    for path in places:
-        yield Finding(f"directory {path}", _trouble_with(path))
-    if places:
-        yield Finding(f"room on the disk of {places[0]}", _lack_of_room(places[0]))
-    if os.path.exists(where.catalogue):
-        yield Finding(f"catalogue {where.catalogue}", _damage(where))
-        yield Finding("supervisor", _missing_supervisor(where))
-    else:
-        yield Finding(session.nothing_yet(where).split("\n")[0])
+def _lines(finding: Finding) -> list[str]:
+    word = "wrong" if finding.problem else "note" if finding.advice else "good"
+    texts = [finding.what, *finding.problem.splitlines(), *finding.advice.splitlines()]
+    return [f"{word if not number else '':6} {plain.safe(text)}"
+            for number, text in enumerate(texts)]
 
 
-def _trouble_with(path: str) -> str:
-    try:
-        check_private(path)
-    except LtspecError as error:
-        return str(error)
-    return ""
+def _fix(where: Places, idle_exit: float) -> list[str]:
+    from ltspec.commands.health import looking, mending
 
-
-def _lack_of_room(path: str) -> str:
-    disk = os.statvfs(path)
-    free = disk.f_bavail * disk.f_frsize
-    if free >= _ROOM and (disk.f_favail > 0 or disk.f_files == 0):
-        return ""
-    return (
-        f"only {plain.size(free)} are free: nothing is accepted or started on a full disk\n"
-        "make room; `ltspec prune` takes old history away"
-    )
-
-
-def _damage(where: Places) -> str:
-    from ltspec.catalogue.details import damage
-
-    try:
-        store = session.reader(where)
-        if store is None:
-            return ""
-        try:
-            found = damage(store)
-        finally:
-            store.close()
-    except LtspecError as error:
-        return str(error).replace(": run `ltspec doctor`", "")
-    if not found:
-        return ""
-    return (
-        f"it is damaged: {found}\n"
-        "stop the supervisor, move the file away, and bring back a copy of it"
-    )
-
-
-def _missing_supervisor(where: Places) -> str:
-    from ltspec.catalogue.listing import work_waits
-
-    try:
-        store = session.reader(where)
-        if store is None:
-            return ""
-        try:
-            waits = work_waits(store)
-        finally:
-            store.close()
-    except LtspecError:
-        return ""      # told of the catalogue already
-    if not waits or session.supervisor_runs(where):
-        return ""
-    return (
-        "work waits and none runs\n"
-        f"`ltspec wake` starts it; {where.supervisor_log} says why it ended"
-    )
-
-
-def _fix(where: Places, idle_exit: float) -> None:
-    """Close own directories to others; start a supervisor, which migrates and publishes again."""
-    for path in (where.state_dir, where.run_dir):
-        if os.path.isdir(path) and not os.path.islink(path) and _trouble_with(path):
-            found = os.stat(path)
-            if found.st_uid == os.geteuid():
-                os.chmod(path, found.st_mode & ~0o022)
-    if os.path.exists(where.catalogue) and _missing_supervisor(where):
-        with session.connect(where, idle_exit=idle_exit) as connection:
-            session.tell(where, connection)
+    done: list[str] = []
+    tried: set[str] = set()
+    for _ in range(_ROUNDS):
+        found = next((one for one in looking.look(where)
+                      if one.fixable and one.check not in tried), None)
+        if found is None:
+            break
+        tried.add(found.check)
+        done += mending.tried(found, where, idle_exit)
+    return done

@@ -151,12 +151,13 @@ class Publisher:
         return True
 
     def _publish_running(self, row: Row, running: Running) -> None:
-        if row.finish_ok is not None and not running.finished:
+        lost = not self.run.has(row.manager, row.queue, row.file)
+        if row.finish_ok is not None and (lost or not running.finished):
             word, detail = ("OK", "") if row.finish_ok else ("ERR", row.finish_msg)
             data = pidfile.content(word, detail, running.spec.start_parameters)
             self.republish(running, data, row.made)
             running.finished = True
-        elif not running.published:
+        elif lost or not running.published:
             data = pidfile.running_content(running.spec.start_parameters, running.pid)
             self.republish(running, data, row.made)
         running.published = True

@@ -41,7 +41,7 @@ def test_doctor_damaged_catalogue_is_found(used):
             (used.state_dir / f"catalogue.db{end}").unlink()
     (used.state_dir / "catalogue.db").write_text("no database\n" * 1000)
     assert wrong(used) == ["catalogue"]
-    assert "is not a catalogue" in used.ltspec("doctor", code=1).stdout
+    assert "file is not a database" in used.ltspec("doctor", code=1).stdout
 
 
 def test_doctor_work_without_supervisor_is_found_and_taken_up(used):
