@@ -72,11 +72,9 @@ def _facts(end: End, *, now: Now, started: float | None) -> dict[str, str]:
 
 
 def next_due(store: Store) -> float | None:
-    """Since when a command waits or runs (wall clock); None where there is none."""
-    found: float | None = store.row(
-        "SELECT min(created) FROM hook WHERE state IN ('pending', 'running')"
-    )[0]
-    return found
+    """0, which is at once, where a command waits or runs; None where there is none."""
+    waits = store.row("SELECT 1 FROM hook WHERE state IN ('pending', 'running') LIMIT 1")
+    return 0.0 if waits else None
 
 
 def pending(store: Store, limit: int, busy: Iterable[int] = ()) -> list[Pending]:

@@ -51,20 +51,29 @@ class Listed(NamedTuple):
 
 
 def due(store: Store, now: float) -> list[Due]:
-    """What is to be sent at the wall-clock time `now`, the longest waiting first."""
+    """What is to be sent at the wall-clock time `now`, the longest waiting first: what was never
+    tried, and what has waited for its delay. What seems to wait longer than any delay is due too:
+    the clock was set back."""
     rows = store.execute(
         "SELECT report.key, manager, queue, file, report.status, report.errmsg, tries, refused,"
         " coalesce(spec ->> '$.mgrctl', ''), coalesce(spec ->> '$.mgrctl_form', 'arguments')"
         " FROM report JOIN task ON task.key = report.task"
-        " WHERE state = 'pending' AND next_try <= ? ORDER BY next_try, report.key", (now,),
+        " WHERE state = 'pending' AND (tries = 0 OR next_try <= ? OR next_try > ?)"
+        " ORDER BY next_try, report.key", (now, now + LONGEST_DELAY),
     )
     return [Due(*row) for row in rows]
 
 
 def next_due(store: Store) -> float | None:
-    """When the sender has work next (wall clock); None where nothing waits."""
-    found: float | None = store.row("SELECT min(next_try) FROM report WHERE state = 'pending'")[0]
-    return found
+    """When the sender has work next (wall clock), 0 for at once; None where nothing waits."""
+    newest = store.row(
+        "SELECT tries FROM report WHERE key = (SELECT max(key) FROM report WHERE state = 'pending')"
+    )
+    if newest is None:
+        return None
+    if newest[0] == 0:
+        return 0.0
+    return float(store.row("SELECT min(next_try) FROM report WHERE state = 'pending'")[0])
 
 
 def sent(store: Store, key: int, answer: str) -> None:

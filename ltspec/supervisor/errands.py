@@ -17,6 +17,9 @@ from ltspec.paths import Places
 from ltspec.supervisor import identity, seam
 
 _AGAIN_SECONDS = 5.0  # after a helper that could not do its work at all
+# Nothing is put off for longer (outbox.LONGEST_DELAY, retention.EVERY_SECONDS): what seems to be is
+# due, the wall clock was set back.
+LONGEST_SECONDS = 3600.0
 # Says to one that runs: there is more. Ignored by default, so it can come at any time.
 NUDGE = signal.SIGURG
 
@@ -76,7 +79,7 @@ class Errand:
         wall = self.kind.next_due(self.store)
         if wall is None:
             self.next_look = None
-        elif wall > now.wall:
+        elif 0 < wall - now.wall <= LONGEST_SECONDS:
             self.next_look = now.boot + min(wall - now.wall, 60.0)
         else:
             seam.reached(f"{self.kind.name}.due")

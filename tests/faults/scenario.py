@@ -22,7 +22,6 @@ from ltspec.decision import decide
 from ltspec.model import TaskSpec
 from ltspec.paths import Places
 
-PROGRAM = Path(__file__).with_name("dying_supervisor.py")
 VICTIMS = ("supervisor", "guardian", "both")
 SECONDS = 30
 # Between the two lines on the slate nobody can know whether a start happened, unless its process is
@@ -50,9 +49,15 @@ class Row(NamedTuple):
 
 
 class Scenario:
-    """A state directory of its own, whose supervisor dies once."""
+    """A state directory of its own with a supervisor that a program of the tests has changed.
 
-    def __init__(self, root: Path, step: str, victim: str) -> None:
+    `environment` is for that program; `dying_supervisor.py` strikes at `step`.
+    """
+
+    def __init__(
+        self, root: Path, step: str = "", victim: str = "", program: str = "dying_supervisor.py",
+        **environment: str,
+    ) -> None:
         self.root = root
         self.step = step
         self.victim = victim
@@ -68,16 +73,17 @@ class Scenario:
         self.guardian = subprocess.Popen(
             [sys.executable, "-I", "-m", "ltspec.supervisor.guardian", "--idle-exit", "0.3",
              "--state-dir", self.places.state_dir, "--run-dir", self.places.run_dir,
-             "--supervisor", str(PROGRAM)],
+             "--supervisor", str(Path(__file__).with_name(program))],
             env={**client.fixed_environment(), "FAULT_STEP": step, "FAULT_VICTIM": victim,
-                 "FAULT_MARK": str(self.died)},
+                 "FAULT_MARK": str(self.died), **environment},
             stderr=subprocess.DEVNULL,
         )
 
     def spec(self, name: str, text: str, **fields: Any) -> TaskSpec:
         """A task that writes its name, does `text`, reports, and has a hook."""
+        fields.setdefault("queue", "q")
         return TaskSpec(
-            id=name, queue="q", cwd=str(self.root), hash="h", mgrctl=str(self.mgrctl),
+            id=name, cwd=str(self.root), hash="h", mgrctl=str(self.mgrctl),
             command=("/bin/sh", "-c", f"echo {name} >> {self.ran}; echo out; {text}"),
             on_finish=({"when": "always", "command": ["/bin/sh", "-c", TOLD, str(self.told)]},),
             **fields,
