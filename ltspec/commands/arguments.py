@@ -27,6 +27,13 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=_width())
 
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        """`-q, --queue QUEUE`, as argparse writes it from Python 3.13 on: pages are the same."""
+        if not action.option_strings or action.nargs == 0:
+            return super()._format_action_invocation(action)
+        value = self._format_args(action, self._get_default_metavar_for_optional(action))
+        return f"{', '.join(action.option_strings)} {value}"
+
 
 @cache
 def _width() -> int:
@@ -47,6 +54,7 @@ class Parser(argparse.ArgumentParser):
         options.setdefault("formatter_class", _Formatter)
         options.setdefault("allow_abbrev", False)
         super().__init__(**options)
+        self.color = False      # Python 3.14 would colour what pages are made of, too
         if options.get("add_help", True):
             self.add_argument(
                 "--config", metavar="FILE", default=argparse.SUPPRESS,

@@ -198,10 +198,15 @@ def test_logs_follow_shows_a_line_when_it_is_written(host):
 
 
 def test_logs_follow_goes_through_retries(host):
-    one(host, "q/one", "[sh, -c, 'echo attempt $LTSPEC_ATTEMPT; exit 1']",
-        "retries: {limit: 2, delay: 100ms}\nstart_after: 200ms\n")
-    done = host.ltspec("logs", "-f", "q/one", code=0)
-    assert done.stdout == "attempt 1\nattempt 2\nattempt 3\n"
+    gate = host.fifo()
+    script = f"echo attempt $LTSPEC_ATTEMPT; [ $LTSPEC_ATTEMPT != 1 ] || cat {gate}; exit 1"
+    one(host, "q/one", f"[sh, -c, '{script}']", "retries: {limit: 2, delay: 100ms}\n")
+    with host.start("logs", "-f", "q/one") as following:
+        assert following.stdout.readline() == "attempt 1\n"
+        host.release(gate)
+        out, err = following.communicate(timeout=30)
+    assert out == "go\nattempt 2\nattempt 3\n"
+    assert "q/one: attempt 3" in err
 
 
 def test_logs_of_several_have_a_prefix_on_whole_lines(host):
