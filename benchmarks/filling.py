@@ -27,18 +27,19 @@ def fill(site: Site, *, waiting: int, ended: int = 0) -> None:
     site.end()
     with contextlib.closing(site.open(read_only=False)) as connection, connection:
         if ended:
-            _copy(connection, "e", ended)
+            copy(connection, "e", ended)
         if waiting:
-            _copy(connection, "t", waiting)
+            copy(connection, "t", waiting)
     site.configure("")      # the queue stays paused
     site.supervise()
     with site.connect() as connection_to_supervisor:
         connection_to_supervisor.sync()
 
 
-def _copy(connection: sqlite3.Connection, letter: str, count: int) -> None:
-    """Copy task LETTER0 and its attempts `count - 1` times; the ended ones within ten days."""
-    numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
+def copy(connection: sqlite3.Connection, letter: str, count: int, start: int = 1) -> None:
+    """Copy task LETTER0 and its attempts as LETTER`start` and so on, until there are `count`; the
+    ended ones have ended within ten days."""
+    numbers = "WITH RECURSIVE n (i) AS (SELECT ? UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
     first, last = connection.execute("SELECT max(key), max(position) FROM task").fetchone()
     seed = connection.execute("SELECT key FROM task WHERE id = ?", (f"{letter}0",)).fetchone()[0]
     name = f"'{letter}' || i"
@@ -47,12 +48,12 @@ def _copy(connection: sqlite3.Connection, letter: str, count: int) -> None:
             "key": f"{first} + i", "position": f"{last} + i", "id": name, "file": name,
             "ended": f"ended - i * {_AGE_SECONDS} / {count}",
         }) + " FROM task, n WHERE key = ? ORDER BY i",
-        (count - 1, seed),
+        (start, count - 1, seed),
     )
     connection.execute(
         numbers + _insert(connection, "attempt", {"task": f"{first} + i"})
         + " FROM attempt, n WHERE task = ?",
-        (count - 1, seed),
+        (start, count - 1, seed),
     )
 
 

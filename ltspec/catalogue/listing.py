@@ -20,6 +20,11 @@ TASK_COLUMNS = (
 _RUNNING = (
     "WHERE task.status = 'RUN' AND task.key IN (SELECT task FROM attempt WHERE ended IS NULL)"
 )
+# A range of the index task_history for each line and status: the cheapest way to count.
+_COUNT = (
+    "coalesce(sum((SELECT count(*) FROM task WHERE task.manager = queue.manager"
+    " AND task.queue = queue.name AND status = '{}' AND {})), 0)"
+)
 _LIVE = ("RUN", "QUE")
 _FINAL = ("OK", "ERR")
 
@@ -78,23 +83,14 @@ def by_keys(store: Store, keys: Sequence[int]) -> list[Task]:
 
 def counts(store: Store, wanted: Filter) -> Counts:
     """How many tasks of the wanted queue there are by status, whatever their age."""
-    found = dict.fromkeys(("RUN", "QUE", "OK", "ERR"), 0)
-    for part in _with_manager(store, wanted):
-        where, values = _place(part)
-        # Grouped as the index task_history is: in another order every entry would be sorted.
-        for status, count in store.execute(
-            f"SELECT status, count(*) FROM task WHERE {where} GROUP BY manager, queue, status",  # noqa: S608 - terms of this module
-            values,
-        ):
-            found[status] += count
-    return Counts(*found.values())
-
-
-def _with_manager(store: Store, wanted: Filter) -> list[Filter]:
-    """The same with a manager where a queue is named: indexes know queues by both alone."""
-    if wanted.queue is None:
-        return [wanted]
-    return [wanted._replace(manager=manager) for manager, _ in lines(store, wanted)]
+    tag, tags = _place(Filter(tag=wanted.tag))
+    columns = [_COUNT.format(word, tag) for word in (*_LIVE, *_FINAL)]
+    row = store.row(
+        f"SELECT {', '.join(columns)} FROM queue"  # noqa: S608 - terms of this module
+        " WHERE coalesce(?, manager) = manager AND coalesce(?, name) = name",
+        (*tags * len(columns), wanted.manager, wanted.queue),
+    )
+    return Counts(*row)
 
 
 def _place(wanted: Filter) -> tuple[str, tuple[str, ...]]:

@@ -38,11 +38,12 @@ def known(store: Store) -> list[Queue]:
 
 def _queue_state(store: Store, queue: Queue) -> QueueState:
     place = (queue.manager, queue.name)
-    live = dict(
-        store.execute(
-            "SELECT status, count(*) FROM task WHERE manager = ? AND queue = ?"
-            " AND status IN ('QUE', 'RUN') GROUP BY status", place,
-        )
+    running, waiting = (
+        store.row(
+            "SELECT count(*) FROM task WHERE manager = ? AND queue = ? AND status = ?",
+            (*place, status),
+        )[0]
+        for status in ("RUN", "QUE")
     )
     # SQLite knows no sizes: by itself it would take an index that leads through all that wait.
     held = store.row(
@@ -53,9 +54,7 @@ def _queue_state(store: Store, queue: Queue) -> QueueState:
         "SELECT accepted FROM task INDEXED BY task_live WHERE manager = ? AND queue = ?"
         " AND status = 'QUE' AND status IN ('QUE', 'RUN') ORDER BY position LIMIT 1", place,
     )
-    return QueueState(
-        queue, live.get("RUN", 0), live.get("QUE", 0), held, oldest[0] if oldest else None
-    )
+    return QueueState(queue, running, waiting, held, oldest[0] if oldest else None)
 
 
 def paused(store: Store) -> set[tuple[str, str]]:
