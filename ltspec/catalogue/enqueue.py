@@ -201,15 +201,16 @@ class _Batch:
             )
         if len(rows) > 1:
             raise Refused(
-                f"{place}{spec.reference} needs {name}, which several queues have: write QUEUE/{need.id}"
+                f"{place}{spec.reference} needs {name}, which several queues have:"
+                f" write QUEUE/{need.id}"
             )
         return int(rows[0][0])
 
     def _refuse_circle(self, change: Change) -> None:
         circle = self.store.row(
-            "WITH RECURSIVE way (key) AS (SELECT needed FROM need WHERE task = ?1 UNION"
+            "WITH RECURSIVE way (key) AS (SELECT needed FROM need WHERE task = ? UNION"
             " SELECT need.needed FROM need JOIN way ON need.task = way.key)"
-            " SELECT 1 FROM way WHERE key = ?1", (change.key,),
+            " SELECT 1 FROM way WHERE key = ?", (change.key, change.key),
         )
         if circle:
             raise Refused(

@@ -38,8 +38,8 @@ def ended_attempts(
     rows = store.execute(
         "SELECT task.key, number, manager, queue, id, attempt.ended, number = attempts FROM attempt"
         " JOIN task ON task.key = attempt.task WHERE attempt.ended IS NOT NULL"
-        " AND (?1 IS NULL OR attempt.ended < ?1) AND (?2 IS NULL OR queue = ?2)"
-        " ORDER BY attempt.ended, task.key, number", (before, queue),
+        " AND (? IS NULL OR attempt.ended < ?) AND (? IS NULL OR queue = ?)"
+        " ORDER BY attempt.ended, task.key, number", (before, before, queue, queue),
     )
     return [Old._make((*row[:6], bool(row[6]))) for row in rows]
 
@@ -48,13 +48,14 @@ def ended_tasks(store: Store, queue: str | None = None) -> list[Forgettable]:
     """Ended tasks that nothing which waits needs, the newest first."""
     rows = store.execute(
         "SELECT key, queue, id, source, ended FROM task WHERE ended IS NOT NULL"
-        " AND status IN ('OK', 'ERR') AND request = '' AND (?1 IS NULL OR queue = ?1)"
+        " AND status IN ('OK', 'ERR') AND request = '' AND (? IS NULL OR queue = ?)"
         " AND NOT EXISTS (SELECT 1 FROM need JOIN task AS other ON other.key = need.task"
         " WHERE need.needed = task.key AND other.status = 'QUE')"
         " AND NOT EXISTS (SELECT 1 FROM report WHERE report.task = task.key"
         " AND report.state = 'pending')"
         " AND NOT EXISTS (SELECT 1 FROM hook WHERE hook.task = task.key"
-        " AND hook.state IN ('pending', 'running')) ORDER BY ended DESC, key DESC", (queue,),
+        " AND hook.state IN ('pending', 'running')) ORDER BY ended DESC, key DESC",
+        (queue, queue),
     )
     return [Forgettable(r[0], f"{r[1]}/{r[2]}" if r[1] else r[2], r[3], r[4]) for r in rows]
 
