@@ -28,6 +28,7 @@ from ltspec.supervisor.talk import Talk
 from ltspec.supervisor.turns import Turns
 from ltspec.supervisor.watching import Watcher
 
+FLUSH_SECONDS = 0.02       # how long a commit of its own may wait for the next turn's
 WALL_LOOK_SECONDS = 60.0   # instants are looked at again this often: the wall clock may jump
 
 ERRANDS = (
@@ -103,20 +104,24 @@ class Supervisor:
             )
 
     def _sleep(self, now: Now) -> list[tuple[int, int]]:
-        """The next events; before it sleeps for them, what is only in memory is committed."""
+        """The next events; before it sleeps long for them, what is only in memory is committed.
+
+        A task that ends at once makes a turn, whose commit takes that along: it is waited for.
+        """
         timeout = self._timeout(now)
         if self.turns.unflushed and timeout != 0 and not self.agenda.is_waiting(now.boot):
-            events = self.epoll.poll(0)
+            self.turns.prepare_ahead()
+            soon = FLUSH_SECONDS if timeout is None else min(timeout, FLUSH_SECONDS)
+            events = self.epoll.poll(soon)
             if events:
-                return events            # the next turn's commit takes it along
+                return events
             try:
                 self.turns.flush()
             except CatalogueError as error:
                 if not error.transient:
                     raise
                 self.agenda.in_trouble(str(error), now.boot)
-                timeout = self._timeout(now)
-            self.turns.prepare_ahead()
+            timeout = self._timeout(self.clock())
         return self.epoll.poll(timeout)
 
     def _event(self, number: int, now: Now) -> None:
