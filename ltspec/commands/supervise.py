@@ -26,18 +26,28 @@ def add_arguments(_parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Become the guardian; does not return unless that is impossible."""
+    """Become the guardian; does not return unless that is impossible.
+
+    As any who start one it holds start.lock until the door is open: a command that comes meanwhile
+    waits for this supervisor and starts none beside it.
+    """
+    import fcntl
+
     from ltspec.client import fixed_environment
     from ltspec.paths import make_private
 
     where = session.places_from(session.config_of(args))
     make_private(where.state_dir)
-    argv = [
-        sys.executable, "-I", "-m", "ltspec.supervisor.guardian",
-        "--state-dir", where.state_dir, "--run-dir", where.run_dir,
-    ]
     plain.flush()
     try:
+        lock = os.open(where.start_lock, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        os.set_inheritable(lock, True)
+        argv = [
+            sys.executable, "-I", "-m", "ltspec.supervisor.guardian", "--state-dir",
+            where.state_dir, "--run-dir", where.run_dir, "--start-lock-fd", str(lock),
+        ]
         os.execve(sys.executable, argv, fixed_environment())
     except OSError as error:
-        raise CannotDo(f"cannot start {sys.executable}: {error.strerror}") from error
+        what = error.filename or sys.executable
+        raise CannotDo(f"cannot start the supervisor: {what}: {error.strerror}") from error

@@ -75,11 +75,11 @@ class Declared(NamedTuple):
 
 
 def file_name(path: str) -> str:
-    """A file as the user would write it from here; standard input is `-`."""
+    """A file as the user would write it from here, in full from `/`; standard input is `-`."""
     if not path:
         return "-"
     below = os.path.relpath(path)
-    return path if below.startswith("..") else below
+    return path if below.startswith("..") or os.getcwd() == "/" else below
 
 
 def counts(declared: Declared) -> dict[str, dict[str, int]]:

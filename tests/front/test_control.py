@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -121,6 +122,15 @@ def test_supervise_runs_in_the_foreground_until_told_to_leave(host, wait_until):
         host.ltspec("wait", "q/one", code=0)
         supervising.send_signal(signal.SIGTERM)
         assert supervising.wait(30) == 0
+
+
+def test_supervise_and_a_command_at_once_share_one_supervisor(host, wait_until):
+    with host.start("supervise") as supervise:
+        command_line = Path(f"/proc/{supervise.pid}/cmdline")
+        wait_until(lambda: "ltspec.supervisor.guardian" in command_line.read_text())
+        host.ltspec("run", "--id", "one", "--wait", "--", "true", code=0)
+        assert host.json("show", "one")["status"] == "OK"
+        assert (host.state_dir / "supervisor.lock").read_text() == f"{supervise.pid}\n"
 
 
 def test_supervise_beside_a_running_supervisor_is_refused(host):
