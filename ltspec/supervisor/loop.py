@@ -165,6 +165,8 @@ class Supervisor:
             rows = self.publisher.rows()
             self.publisher.publish(rows)
             agenda.look = len(rows) >= CHUNK
+            if agenda.look:
+                self.turns.flush()       # many at once: the next chunk is looked for behind them
         seam.reached("end.published")
         if self.store.errands_written:
             self.store.errands_written = False
