@@ -2,9 +2,10 @@
 
 Owns every access to the cgroup file system. Only a task that limits memory or processes gets a
 group, `ltspec-TOKEN`, below the one that is delegated to ltspec: the one that the configuration
-names, or the supervisor's own where systemd has marked it as delegated. A group that hands
-controllers down must have no processes itself, so those of a marked one (all of them are
-ltspec's) are moved into a leaf of it, `ltspec-rest`.
+names, or the supervisor's own where that is the scope that it was started in or systemd has marked
+it as delegated. A group that hands controllers down must have no processes itself, so those of the
+scope (all of them are ltspec's) are moved into a leaf of it, `ltspec-rest`. Not those of a service:
+systemd could not start it again while a task lives on in it.
 """
 
 import os
@@ -14,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 LIMITS = {"memory": ("memory", "memory.max"), "processes": ("pids", "pids.max")}
 _PREFIX = "ltspec-"
 _REST = _PREFIX + "rest"
-_MARKS = ("user.delegate", "trusted.delegate")       # set by systemd for Delegate=
+_MARKS = ("user.delegate", "trusted.delegate")       # of systemd for Delegate=, not of a user's one
 _TRIES = 20                                          # what is moved may fork meanwhile
 
 
@@ -61,12 +62,22 @@ def of(pid: int | str) -> str:
 
 def delegated(pid: int | str = "self") -> str:
     """The group that systemd has delegated to a process: its own or the one above. Raises
-    Unavailable where neither is marked."""
+    Unavailable where neither is."""
     own = of(pid)
     for directory in (own, os.path.dirname(own)):
-        if _is_marked(directory):
+        if _is_our_scope(directory) or _is_marked(directory):
             return directory
     raise Unavailable("no control group is delegated to ltspec")
+
+
+def scope_name() -> str:
+    """A new name for the scope of a supervisor."""
+    return f"{_PREFIX}{os.urandom(6).hex()}.scope"
+
+
+def _is_our_scope(directory: str) -> bool:
+    name = os.path.basename(directory)
+    return name.startswith(_PREFIX) and name.endswith(".scope")
 
 
 def _is_marked(directory: str) -> bool:
@@ -106,7 +117,7 @@ def obstacle(directory: str, wanted: Sequence[str]) -> str:
     if not all(os.access(directory + name, os.W_OK) for name in files):
         return f"{directory} is not ours to write"
     is_root = not os.path.exists(directory + "/cgroup.type")
-    if is_root or _is_marked(directory) or not _missing(directory, wanted):
+    if is_root or _is_our_scope(directory) or not _missing(directory, wanted):
         return ""
     return f"{directory} has processes of its own" if _words(directory + "/cgroup.procs") else ""
 
@@ -121,7 +132,7 @@ def _missing(directory: str, wanted: Iterable[str]) -> list[str]:
 
 def make(directory: str, token: str, limits: Mapping[str, int]) -> str:
     """Make the group of an attempt with its limits; its path. Raises OSError."""
-    _hand_down(directory, controllers(limits))
+    hand_down(directory, controllers(limits))
     path = f"{directory}/{_PREFIX}{token}"
     os.mkdir(path)
     try:
@@ -134,13 +145,14 @@ def make(directory: str, token: str, limits: Mapping[str, int]) -> str:
     return path
 
 
-def _hand_down(directory: str, wanted: Iterable[str]) -> None:
+def hand_down(directory: str, wanted: Iterable[str]) -> None:
+    """Let groups below this one have the controllers. Raises OSError."""
     missing = _missing(directory, wanted)
     if not missing:
         return
     words = " ".join("+" + name for name in missing)
     for _ in range(_TRIES):
-        if _is_marked(directory):
+        if _is_our_scope(directory):
             _move_away(directory)
         try:
             _write(directory + "/cgroup.subtree_control", words)
@@ -152,8 +164,10 @@ def _hand_down(directory: str, wanted: Iterable[str]) -> None:
 
 def _move_away(directory: str) -> None:
     leaf = f"{directory}/{_REST}"
-    os.makedirs(leaf, exist_ok=True)
-    for pid in _words(directory + "/cgroup.procs"):
+    living = _words(directory + "/cgroup.procs")
+    if living:
+        os.makedirs(leaf, exist_ok=True)
+    for pid in living:
         try:
             _write(leaf + "/cgroup.procs", pid)
         except ProcessLookupError:

@@ -258,11 +258,14 @@ def _start(
     ]
     if idle_exit is not None:
         argv += ["--idle-exit", str(idle_exit)]
+    environment = fixed_environment()
+    if scope and os.geteuid() != 0:           # by it systemd-run finds the user's manager
+        environment["XDG_RUNTIME_DIR"] = os.environ["XDG_RUNTIME_DIR"]
     for number in (writing, lock):
         os.set_inheritable(number, True)
     try:
         pid = os.posix_spawn(
-            argv[0], argv, fixed_environment(),
+            argv[0], argv, environment,
             file_actions=[(os.POSIX_SPAWN_DUP2, source, number)
                           for source, number in ((null, 0), (null, 1), (log, 2))],
             setsid=True,
@@ -301,8 +304,10 @@ def _scope() -> tuple[list[str], str]:
     runner = _find_systemd_run()
     user = [] if os.geteuid() == 0 else ["--user"]
     if runner and (not user or os.environ.get("XDG_RUNTIME_DIR")):
-        delegate = ["--property", "Delegate=memory pids"]
-        return [runner, "--scope", "--quiet", "--collect", *delegate, *user, "--"], ""
+        from ltspec import cgroup
+
+        return [runner, "--scope", "--quiet", "--collect", "--unit", cgroup.scope_name(),
+                "--property", "Delegate=memory pids", *user, "--"], ""
     return [], "this login or unit"
 
 

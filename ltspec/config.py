@@ -40,6 +40,7 @@ class Config(NamedTuple):
     base_dir: str | None = None
     mgrctl: str = "auto"                     # auto, off or an absolute path
     mgrctl_form: str = "arguments"           # or "joined"
+    cgroup: str = ""                         # delegated to ltspec; "" the supervisor's own
     max_running: int = 500
     idle_exit: float = 10.0
     queues: Mapping[str, QueueSettings] = {}
@@ -147,7 +148,8 @@ def _built(value: dict[str, Any], path: str, document: Any) -> Config:
     simple = {
         name: value[name]
         for name in ("manager", "run_dir", "state_dir", "base_dir", "mgrctl", "mgrctl_form",
-                     "max_running", "closed_queues", "defaults", "pidfile_name", "generation4")
+                     "cgroup", "max_running", "closed_queues", "defaults", "pidfile_name",
+                     "generation4")
         if name in value
     }
     kept = value.get("retention", {})

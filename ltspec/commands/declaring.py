@@ -11,7 +11,7 @@ import os
 import tempfile
 from functools import partial
 
-from ltspec import clock
+from ltspec import client, clock
 from ltspec.catalogue import Store, details, enqueue, listing, open_store, queues
 from ltspec.catalogue.enqueue import Change, QueueSettings
 from ltspec.commands import session
@@ -19,6 +19,7 @@ from ltspec.decision import decide
 from ltspec.errors import InvalidSpec
 from ltspec.model import HELD_TIME
 from ltspec.output.recap import Declared, Missing, Placed
+from ltspec.paths import places
 from ltspec.states import Status
 
 TYPE_CHECKING = False
@@ -78,7 +79,8 @@ def read(
     loaded = spec.load(
         files, config=config, extra_vars=extra_vars, for_host=True, tags=tags, skip_tags=skip_tags
     )
-    return loaded, (*loaded.problems, *(host.check(loaded) if loaded.valid else ()))
+    obstacle = partial(client.group_obstacle, places(config))
+    return loaded, (*loaded.problems, *(host.check(loaded, obstacle) if loaded.valid else ()))
 
 
 def raise_errors(problems: Sequence[Problem]) -> None:

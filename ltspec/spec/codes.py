@@ -402,8 +402,8 @@ CODES: dict[str, Code] = {
     ),
     "LT604": Code(
         "limit that cannot be kept",
-        "A limit needs what this host does not give: a delegated cgroup v2, or a higher "
-        "hard limit.",
+        "A limit needs what this host does not give: a control group (v2) that is delegated to "
+        "ltspec (operations.md says how), or a higher hard limit.",
     ),
     "LT605": Code(
         "program not found",

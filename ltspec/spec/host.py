@@ -5,16 +5,16 @@ be there when the task starts (a program, a directory) is a warning, what cannot
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
+from ltspec import cgroup
 from ltspec.model import TaskSpec
 from ltspec.spec import accounts
 from ltspec.spec.loading import Loaded
-from ltspec.spec.problems import ERROR, WARNING, Problem, did_you_mean, in_order, merge_turns
+from ltspec.spec.problems import ERROR, WARNING, Path, Problem, did_you_mean, in_order, merge_turns
 
-CGROUP_ROOT = "/sys/fs/cgroup"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _OWN_TOOLS = ("mgrctl", "ltspec")            # in the private directory at the end of PATH
 
@@ -25,18 +25,24 @@ class _Finding(NamedTuple):
     message: str
     hint: str = ""
     severity: str = ERROR
+    sub: Path = ()
 
 
-def check(loaded: Loaded) -> tuple[Problem, ...]:
-    """The problems of all tasks on this host, sorted by place."""
-    checker = _Checker()
+Obstacle = Callable[[str, Sequence[str]], str]
+
+
+def check(loaded: Loaded, obstacle: Obstacle) -> tuple[Problem, ...]:
+    """The problems of all tasks on this host, sorted by place. `obstacle(group, controllers)` says
+    why the supervisor could not make control groups for them (client.group_obstacle)."""
+    checker = _Checker(obstacle)
     problems = []
     for turn in loaded.turns:
         if turn.spec is None:
             continue
         for found in checker.findings(turn.spec):
             field = turn.definition.fields.get(found.field)
-            place, sub = field.place_of(()) if field else (turn.definition.own.place, ())
+            own = turn.definition.own.place
+            place, sub = field.place_of(found.sub) if field else (own, ())
             problems.append(place.problem(found.code, found.message, sub, hint=found.hint,
                                           severity=found.severity))
     return in_order(merge_turns(problems))
@@ -45,11 +51,12 @@ def check(loaded: Loaded) -> tuple[Problem, ...]:
 class _Checker:
     """Asks the host each question once, however many tasks pose it."""
 
-    def __init__(self) -> None:
+    def __init__(self, obstacle: Obstacle) -> None:
         self.euid = os.geteuid()
         self.program = cache(self._program)
         self.directory = cache(os.path.isdir)
         self.users = cache(self._users)
+        self.obstacle = cache(lambda group, name: obstacle(group, (name,)))
 
     def findings(self, task: TaskSpec) -> Iterator[_Finding]:
         if task.user is not None or task.group is not None:
@@ -100,13 +107,12 @@ class _Checker:
                 hard = resource.getrlimit(names[name])[1]
                 if self.euid != 0 and hard != resource.RLIM_INFINITY and value > hard:
                     yield _Finding("LT604", "limits",
-                                   f"{name} {value} is above the hard limit of this user, {hard}")
-            else:
-                # Refused, never silently not kept: the supervisor makes no cgroups of its own yet.
-                reason = no_cgroup("memory" if name == "memory" else "pids")
-                reason = reason or "this ltspec puts no task into a cgroup of its own"
+                                   f"{name} {value} is above the hard limit of this user, {hard}",
+                                   sub=(name,))
+            elif reason := self.obstacle(task.cgroup, cgroup.LIMITS[name][0]):
                 yield _Finding("LT604", "limits", f"{name} cannot be kept here: {reason}",
-                               "leave it out, or bound the service that ltspec runs in")
+                               "leave it out, let systemd delegate a group, or name one in the "
+                               "config as `cgroup` (docs/operations.md)", sub=(name,))
 
     def _program(self, name: str, path: str, base: str, field: str) -> tuple[_Finding, ...]:
         if "/" in name:
@@ -121,26 +127,3 @@ class _Checker:
         what = f"{there[0]} is not executable" if there else f"there is no program {name}"
         hint = "the task would end `ERR cannot start`"
         return (_Finding("LT605", field, f"{what} now", hint, WARNING),)
-
-
-@cache
-def no_cgroup(controller: str) -> str:
-    """Why this process cannot put tasks into cgroups of their own with that controller; "" where
-    it can: cgroup v2, delegated to us, with the controller handed down.
-    """
-    try:
-        with open("/proc/self/cgroup", encoding="ascii") as file:
-            lines = file.read().splitlines()
-        own = next((line[3:] for line in lines if line.startswith("0::")), None)
-        if own is None:
-            return "this host has no cgroup v2"
-        directory = CGROUP_ROOT + own.rstrip("/")
-        with open(directory + "/cgroup.controllers", encoding="ascii") as file:
-            controllers = file.read().split()
-    except OSError as error:
-        return f"cgroup v2 cannot be read: {error.strerror}"
-    if controller not in controllers:
-        return f"the controller {controller} is not delegated"
-    if not os.access(directory + "/cgroup.procs", os.W_OK) or not os.access(directory, os.W_OK):
-        return f"{directory} is not ours to write"
-    return ""

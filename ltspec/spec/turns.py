@@ -36,6 +36,8 @@ class Setting(Protocol):
     def mgrctl_form(self) -> str: ...
     @property
     def pidfile_name(self) -> str: ...
+    @property
+    def cgroup(self) -> str: ...
 
 
 class Surroundings(NamedTuple):
@@ -78,6 +80,7 @@ class Renderer:
         self.constant.update(
             cwd=around.base, base_dir=around.base, manager=around.manager, source=around.source,
             mgrctl=around.mgrctl, mgrctl_form=around.setting.mgrctl_form,
+            cgroup=around.setting.cgroup,
         )
         for name, field in self.definition.fields.items():
             if name in ARGV_FIELDS:

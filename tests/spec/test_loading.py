@@ -129,7 +129,8 @@ def test_ten_thousand_turns_are_ten_thousand_tasks(load):
 def test_what_the_host_lacks_is_found_with_its_place(load):
     loaded = load("id: one\ncommand: no-such-program-here\nuser: nobody-here\ngroup: none-here\n"
                   "limits: { memory: 1GiB }\ncwd: /no/such/place\n", for_host=True)
-    found = {problem.code: problem.line for problem in host.check(loaded)}
+    checked = host.check(loaded, lambda group, controllers: f"{group} has no {controllers}")
+    found = {problem.code: problem.line for problem in checked}
     assert found.items() >= {"LT601": 3, "LT602": 4, "LT604": 5, "LT605": 2, "LT606": 6}.items()
 
 
@@ -140,4 +141,4 @@ def test_what_the_host_lacks_is_found_with_its_place(load):
 ])
 def test_a_user_or_group_may_be_a_number_that_the_host_knows(load, fields, codes):
     loaded = load(f"id: one\ncommand: /bin/sh\n{fields}\n", for_host=True)
-    assert {problem.code for problem in host.check(loaded)} == codes
+    assert {problem.code for problem in host.check(loaded, lambda *_: "")} == codes
