@@ -105,8 +105,7 @@ class _Batch:
             return
         if place in self.queues:
             return
-        found = self.store.row("SELECT draining FROM queue WHERE manager = ? AND name = ?", place)
-        if found is None:
+        if self.store.row("SELECT 1 FROM queue WHERE manager = ? AND name = ?", place) is None:
             question = "SELECT 1 FROM task WHERE manager = ? AND queue = '' AND file = ?"
             if self.store.row(question, place):
                 raise Refused(
@@ -114,11 +113,7 @@ class _Batch:
                     "both would be the same path in the run directory: rename one of them"
                 )
             self.store.execute("INSERT INTO queue (manager, name) VALUES (?, ?)", place)
-        elif found[0]:
-            raise Refused(
-                f"the queue {spec.queue} is being drained and takes no new tasks\n"
-                f"`ltspec queue resume {spec.queue}` opens it again"
-            )
+        _refuse_drained(self.store, spec)
         self.queues.add(place)
 
     def _insert(self, spec: TaskSpec) -> int:
@@ -154,6 +149,8 @@ class _Batch:
                 " WHERE key = ?", (text, key),
             )
             return verdict
+        if verdict.action == "rerun":
+            _refuse_drained(self.store, spec)
         requeue(
             self.store, key, spec, now=self.now, boot_id=self.boot_id,
             keep_position=verdict.action == "changed",
@@ -216,6 +213,15 @@ class _Batch:
             raise Refused(
                 f"{change.spec.reference} would need itself through its `needs`: break the circle"
             )
+
+
+def _refuse_drained(store: Store, spec: TaskSpec) -> None:
+    if store.row("SELECT 1 FROM queue WHERE manager = ? AND name = ? AND draining",
+                 (spec.manager, spec.queue)):
+        raise Refused(
+            f"the queue {spec.queue} is being drained and takes no new tasks\n"
+            f"`ltspec queue resume {spec.queue}` opens it again"
+        )
 
 
 def requeue(
@@ -303,6 +309,7 @@ def retry(store: Store, key: int, *, now: Now, boot_id: str) -> None:
     if not Status(row[0]).is_final:
         state = "waits" if row[0] == "QUE" else "runs"
         raise Refused(f"{spec.reference} {state} already; only an ended task can be run again")
+    _refuse_drained(store, spec)
     requeue(store, key, spec, now=now, boot_id=boot_id)
 
 

@@ -176,6 +176,8 @@ def test_queue_drain_takes_nothing_new_and_waits_until_empty(full):
     with full.start("queue", "drain", "q", "--wait") as draining:
         full.ltspec("stop", "q/long", code=0)
         assert draining.wait(30) == 0
+    for again in (["retry", "q/a"], ["apply", "--rerun", "jobs/x.yml"]):
+        assert "being drained" in full.ltspec(*again, code=1).stderr
     full.ltspec("queue", "resume", "q", code=0)
     full.ltspec("apply", "jobs/new.yml", code=0)
 
