@@ -18,7 +18,7 @@ import time
 from typing import Any
 
 from ltspec.errors import CannotDo, SupervisorError
-from ltspec.paths import Places, make_private
+from ltspec.paths import Places, check_private, make_private
 
 HELLO_SECONDS = 20.0
 START_SECONDS = 30.0     # how long another command may take to start the supervisor
@@ -182,6 +182,7 @@ def _dial(places: Places) -> Connection | None:
     except FileNotFoundError:
         return None
     except OSError as error:
+        check_private(places.state_dir)      # has better words
         raise CannotDo(f"cannot use {places.state_dir}: {error.strerror}") from error
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
@@ -271,7 +272,9 @@ def _start(
             setsid=True,
         )
     except OSError as error:
-        raise SupervisorError(f"cannot start the supervisor: {error.strerror}") from error
+        from ltspec.process import reason
+
+        raise SupervisorError(f"cannot start the supervisor: {reason(error)}") from error
     finally:
         os.set_inheritable(lock, False)
         for number in (writing, log, null):

@@ -108,7 +108,9 @@ class RunDirectory:
                 os.fchown(file, *owner)
             if locked:
                 take_lock(file)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, OSError) and error.filename is None:
+                error.filename = f"{self.path}/{manager}/{queue}/{name}"
             os.close(file)
             _unlink(directory, f".{name}.new")
             raise

@@ -26,12 +26,22 @@ TRANSIENT = frozenset(
 
 
 BUSY = 75    # a helper's exit code: another one of its kind is still at it (EX_TEMPFAIL)
+# In a child that is another user already: that user's limits, and what the whole host lacks.
+_PASSING = frozenset({errno.EAGAIN, errno.ENOMEM, errno.ENFILE})
+_PASSES = b"\0"     # before the words
 # The same for files of ltspec's own: who took a right to them away can give it back.
 WAITED_FOR = TRANSIENT | {errno.EACCES, errno.EPERM}
 
 
 class CannotStart(Exception):
     """The program cannot be started; the message is for the PID-file."""
+
+
+class StartFailure(NamedTuple):
+    """Why a forked child never came to its exec. `passes`: it may, a little later."""
+
+    words: str
+    passes: bool
 
 
 class Launch(NamedTuple):
@@ -153,7 +163,7 @@ def _become(
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.execve(program, list(argv), env)
     except OSError as error:
-        _tell(writing, reason(error))
+        _tell(writing, reason(error), passes=error.errno in _PASSING)
     except (CannotStart, ValueError) as error:    # a line of an env_file, without its content
         _tell(writing, str(error))
     except BaseException as error:  # noqa: BLE001 - a forked child must end here, with its reason told
@@ -161,13 +171,25 @@ def _become(
     os._exit(127)
 
 
-def _tell(writing: int, problem: str) -> None:
+def _tell(writing: int, problem: str, *, passes: bool = False) -> None:
     """Give the supervisor the reason; where it was killed meanwhile, the log keeps it."""
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    mark = _PASSES if passes else b""
     try:
-        os.write(writing, problem.encode(errors="replace")[:4000])
+        os.write(writing, mark + problem.encode(errors="replace")[:4000])
     except BrokenPipeError:
         os.write(2, f"cannot start: {problem}\n".encode(errors="replace"))
+
+
+def read_failure(file: int) -> StartFailure | None:
+    """What stands at the error descriptor of `fork_and_prepare`; None where its child came to its
+    exec, or has yet to."""
+    try:
+        data = os.read(file, 8192)
+    except BlockingIOError:
+        return None
+    words = data.removeprefix(_PASSES).decode(errors="replace")
+    return StartFailure(words, data.startswith(_PASSES)) if data else None
 
 
 def _close_quietly(number: int) -> None:

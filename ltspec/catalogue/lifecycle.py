@@ -94,12 +94,17 @@ def record_pid(store: Store, key: int, number: int, pid: int, start_ticks: int) 
     )
 
 
-def undo_start(store: Store, key: int, number: int) -> None:
-    """RUN -> QUE for a start that certainly did not happen (no processes or memory left)."""
+def undo_start(
+    store: Store, key: int, number: int, *, again: Now | None = None, boot_id: str = ""
+) -> None:
+    """RUN -> QUE for a start that certainly did not happen (no processes or memory left); with
+    `again` it waits until then."""
     store.execute("DELETE FROM attempt WHERE task = ? AND number = ?", (key, number))
+    held, *due = (HELD_TIME, again.wall, again.boot, boot_id) if again else (0, None, None, None)
     store.execute(
-        "UPDATE task SET status = 'QUE', attempts = attempts - 1, started = NULL,"
-        " dirty = dirty + 1 WHERE key = ? AND status = 'RUN'", (key,),
+        "UPDATE task SET status = 'QUE', attempts = attempts - 1, started = NULL, held = ?,"
+        " due = ?, due_boot = ?, boot_id = ?, dirty = dirty + 1 WHERE key = ? AND status = 'RUN'",
+        (held, *due, key),
     )
 
 

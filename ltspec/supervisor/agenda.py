@@ -20,12 +20,14 @@ class Agenda:
         self.changed = False       # those who watch are to be told
         self.trouble = ""
         self.trouble_until = 0.0   # boot clock
+        self._told: set[str] = set()
 
     def in_trouble(self, message: str, boot: float) -> None:
         """The disk is full or the like: nothing is lost, wait and try again."""
-        if message != self.trouble:
+        if message not in self._told:
             self.say(f"waiting: {message}")
-            self.trouble = message
+            self._told.add(message)
+        self.trouble = message
         self.trouble_until = boot + TROUBLE_SECONDS
         self.look = True
 
@@ -38,3 +40,4 @@ class Agenda:
         if self.trouble and boot >= self.trouble_until:
             self.say("going on")
             self.trouble = ""
+            self._told.clear()

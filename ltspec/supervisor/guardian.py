@@ -117,7 +117,7 @@ class Guardian:
                 argv[0], argv, dict(os.environ), setsigmask=(), setsigdef=(signal.SIGHUP,)
             )
         except OSError as error:
-            problem = f"cannot start a supervisor: {error.strerror}"
+            problem = _cannot_start(error)
             say(problem)
             self.supervisor = 0
             self._brake(lived=0.0)
@@ -152,11 +152,11 @@ class Guardian:
             return None
         return max(0.0, self.next_start - time.monotonic())
 
-    def _brake(self, *, lived: float) -> float:
+    def _brake(self, *, lived: float, waiting: bool = False) -> float:
         """Count a life that is over; seconds until the next one may begin."""
         fruitful = brake.was_fruitful(worked=self.worked, lived=lived)
         self.fruitless = 0 if fruitful else self.fruitless + 1
-        pause = brake.seconds(self.fruitless)
+        pause = brake.seconds(self.fruitless, waiting=waiting)
         self.next_start = time.monotonic() + pause
         return pause
 
@@ -220,7 +220,8 @@ class Guardian:
             return 0
         if ended == START_FAILED and not self.was_ready and not orphans.has_children():
             return START_FAILED
-        pause = self._brake(lived=time.monotonic() - self.started_at)
+        lived = time.monotonic() - self.started_at
+        pause = self._brake(lived=lived, waiting=ended == START_FAILED)
         how = f"signal {-ended}" if ended < 0 else f"exit code {ended}"
         say(f"the supervisor ended with {how}; the next one starts in {pause:g} s")
         return None
@@ -274,12 +275,18 @@ def say(text: str) -> None:
 # -- becoming the guardian ------------------------------------------------------------------
 
 
+def _cannot_start(error: OSError) -> str:
+    from ltspec.process import reason
+
+    return f"cannot start the supervisor: {reason(error)}"
+
+
 def _detach() -> None:
     """Leave the caller's session: the second fork makes sure that no terminal is ever acquired."""
     try:
         pid = os.fork()
     except OSError as error:
-        raise door.CannotGuard(f"cannot start the supervisor: {error.strerror}") from error
+        raise door.CannotGuard(_cannot_start(error)) from error
     if pid:
         os._exit(0)
     os.setsid()

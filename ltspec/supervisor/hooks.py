@@ -188,12 +188,12 @@ class Runner:
 
     def _ended(self, one: _Running) -> None:
         seen = process.look(one.pidfd, one.pid) or Seen()
-        with os.fdopen(one.error_fd, "rb") as file:
-            failure = (file.read(4096) or b"").decode(errors="replace")
+        failure = process.read_failure(one.error_fd)
+        os.close(one.error_fd)
         process.reap(one.pidfd)
         os.close(one.pidfd)
         if failure:
-            problem = f"cannot start: {failure}"
+            problem = f"cannot start: {failure.words}"
         elif one.late:
             problem = f"it was killed after {self.time_limit:g} s"
         elif seen.signal is not None:

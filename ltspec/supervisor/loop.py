@@ -178,7 +178,7 @@ class Supervisor:
         if agenda.changed and self.talk:
             self.talk.changed()
             agenda.changed = False
-        if self.talk and not (agenda.look or agenda.asked):
+        if self.talk and not (agenda.look or agenda.asked or agenda.is_waiting(now.boot)):
             self.talk.synced()
         for errand in self.errands:
             errand.step(now)

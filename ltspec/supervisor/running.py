@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from typing import Any
 
+from ltspec import process
 from ltspec.model import TaskSpec
 
 
@@ -14,6 +15,7 @@ class Running:
     """One attempt whose process has been started and whose end is not committed."""
 
     __slots__ = (
+        "_failure",
         "deadline", "ended_by", "error_fd", "file", "finished", "group", "id", "is_over", "key",
         "ladder", "lock", "manager", "number", "pid", "pidfd", "published", "queue", "retried",
         "script", "seen", "spec", "started_boot", "survivors", "ticks", "token", "uid",
@@ -62,6 +64,7 @@ class Running:
         self.is_over = False           # it waits for the commit of its end
         self.ladder: Any = None        # stopping.Ladder while ltspec ends it
         self.survivors = ""
+        self._failure: process.StartFailure | None = None
         self.finished = False          # the PID-file shows what the task said of itself
         self.published = lock is not None
         self.deadline = started_boot + spec.timeout if spec.timeout else None
@@ -78,14 +81,11 @@ class Running:
                 os.close(number)
         self.lock = self.error_fd = None
 
-    def start_failure(self) -> str:
-        """Why the child never came to its exec, "" where it did (process.fork_and_prepare)."""
-        if self.error_fd is None:
-            return ""
-        try:
-            return os.read(self.error_fd, 4096).decode(errors="replace")
-        except BlockingIOError:
-            return ""
+    def start_failure(self) -> process.StartFailure | None:
+        """Why the child never came to its exec; kept, for a commit that has to be tried again."""
+        if self._failure is None and self.error_fd is not None:
+            self._failure = process.read_failure(self.error_fd)
+        return self._failure
 
 
 class Table:

@@ -26,6 +26,7 @@ from ltspec.supervisor.scheduling import retry_delay
 from ltspec.supervisor.slate import Slate
 
 STARTS_A_TURN = 16
+AGAIN_SECONDS = 3.0     # after a start that its user's limits did not allow
 AHEAD = 8            # lines whose next start is made ready while the one before runs
 
 
@@ -78,6 +79,7 @@ class Turns:
         self._ahead: dict[tuple[str, str], starting.Prepared] = {}
         self._over: list[Running] = []                   # ended, not committed
         self._failed: list[Failed] = []
+        self._postponed: set[int] = set()                # told of in the log
         self._unrecorded: list[Running] = []             # started, pid not committed
         self._afterwards: list[Ended] = []               # committed, to be reaped and published
         self._groups: list[str] = []                     # whose task has left processes in them
@@ -234,12 +236,16 @@ class Turns:
     # -- ends -------------------------------------------------------------------------------
 
     def _commit_end(self, running: Running, now: Now) -> Ended:
+        failure = running.start_failure()
+        if failure is not None and failure.passes and not running.ended_by:
+            return self._postpone(running, failure, now)
         end = self._decide(running)
         delay = retry_delay(running.spec.retries, running.retried, end, random.random())  # noqa: S311 - jitter
         became = lifecycle.end_attempt(
             self.store, running.key, running.number, end,
             now=now, boot_id=self.boot_id, retry_delay=delay, survivors=running.survivors,
         )
+        self._postponed.discard(running.key)
         self.may_start(running.line)
         if became.what == "removed":
             self.agenda.asked = True
@@ -247,10 +253,23 @@ class Turns:
             self.times_changed = True
         return Ended(running, end, became.dirty if became.what == "final" else 0)
 
+    def _postpone(self, running: Running, failure: process.StartFailure, now: Now) -> Ended:
+        """Its user's limit on processes or the like: this task alone waits for a while."""
+        again = Now(now.wall + AGAIN_SECONDS, now.boot + AGAIN_SECONDS)
+        lifecycle.undo_start(
+            self.store, running.key, running.number, again=again, boot_id=self.boot_id
+        )
+        if running.key not in self._postponed:
+            self._postponed.add(running.key)
+            self.publisher.say(f"waiting: cannot start {running.spec.reference}: {failure.words}")
+        self.times_changed = True
+        end = End(Status.ERR, Outcome.NOT_STARTED, f"cannot start: {failure.words}")
+        return Ended(running, end, 0)
+
     def _decide(self, running: Running) -> End:
         failure = running.start_failure()
         if failure and not running.ended_by:
-            return End(Status.ERR, Outcome.NOT_STARTED, f"cannot start: {failure}")
+            return End(Status.ERR, Outcome.NOT_STARTED, f"cannot start: {failure.words}")
         spec = running.spec
         return decide_end(
             running.seen,

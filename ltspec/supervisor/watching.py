@@ -16,6 +16,7 @@ from ltspec import pidfile
 from ltspec.catalogue import Store, republish
 from ltspec.catalogue.republish import Line
 from ltspec.paths import Places
+from ltspec.pidfile import FINISH_SOCKET
 from ltspec.supervisor.running import Table
 
 SETTLE_SECONDS = 0.1
@@ -26,7 +27,7 @@ _ONLYDIR, _ISDIR = 0x01000000, 0x40000000
 _MASK = _DELETE | _DELETE_SELF | _MOVE_SELF | _ONLYDIR
 _EVENT = struct.Struct("iIII")
 ROOT = Line("", "")
-_FURNITURE = frozenset({pidfile.FINISH_SOCKET, ".bin"})
+_TOOLS = ".bin"
 
 
 class Watcher:
@@ -135,8 +136,6 @@ class Watcher:
             return
         if mask & _IGNORED:
             del self._watches[number]
-        elif line is ROOT and name in _FURNITURE:
-            self.root_lost = True
         elif mask & (_DELETE_SELF | _MOVE_SELF):
             self._directory_lost(number, line, mask)
         elif mask & _ISDIR:
@@ -157,8 +156,9 @@ class Watcher:
         """Mark what is lost, once it is quiet; True where something has to be published again."""
         if self.due is None or boot < self.due:
             return False
-        self.root_lost = _identity(self.run.path) != self._root
-        if self.root_lost:
+        moved = _identity(self.run.path) != self._root
+        self.root_lost = moved or self._furniture_lost()
+        if moved:
             self._lines_lost.add(ROOT)
         with self.store.write():
             keys = self._mark()
@@ -169,6 +169,9 @@ class Watcher:
         if keys:
             self.say(f"{len(keys)} PID-files were taken away by others: they are published again")
         return bool(keys)
+
+    def _furniture_lost(self) -> bool:
+        return Line(_TOOLS, "") in self._lines_lost or FINISH_SOCKET in self._lost.get(ROOT, ())
 
     def _mark(self) -> list[int]:
         if ROOT in self._lines_lost:

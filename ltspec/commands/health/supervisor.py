@@ -67,7 +67,7 @@ def supervisor(where: Places, *, readable: bool) -> Finding:
         return Finding("supervisor", what, problem, f"kill -HUP {there.guardian}", True)
     if not there.supervisor:
         problem = f"it ends as soon as it is started: {last_words(where)}"
-        return Finding("supervisor", what, problem, "it is tried again every 30 s")
+        return Finding("supervisor", what, problem, "it is tried again every few seconds")
     return _answer(where, what)
 
 
