@@ -20,7 +20,8 @@ def inner_pytest(directory, test, **environment):
     (directory / "pytest.ini").write_text("[pytest]\n")
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(directory)],
-        env={"PATH": os.environ["PATH"], "HOME": str(directory), **environment},
+        env={"PATH": os.environ["PATH"], "HOME": str(directory),
+             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **environment},
         cwd=directory,
         capture_output=True,
         text=True,

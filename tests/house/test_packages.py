@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import zipfile
 from pathlib import Path
@@ -31,28 +32,30 @@ def built(copy_checkout, tmp_path_factory):
         "import sys; from hatchling import build\n"
         "print(getattr(build, 'build_' + sys.argv[1])(sys.argv[2]))"
     )
-    python = directory / "venv/bin/python"
-    succeed(sys.executable, "-m", "venv", directory / "venv")
-    succeed(python, "-m", "pip", "install", "-q", "-q", "hatchling>=1.26")
-
     sdist = directory / succeed(
-        python, "-c", program, "sdist", directory, cwd=checkout
+        sys.executable, "-c", program, "sdist", directory, cwd=checkout
     ).strip().splitlines()[-1]
     with tarfile.open(sdist) as archive:
         archive.extractall(directory / "unpacked", filter="data")
     (unpacked,) = (directory / "unpacked").iterdir()
     wheel = directory / succeed(
-        python, "-c", program, "wheel", directory, cwd=unpacked
+        sys.executable, "-c", program, "wheel", directory, cwd=unpacked
     ).strip().splitlines()[-1]
     return sdist, wheel
 
 
 @pytest.fixture(scope="module")
 def installed(built, tmp_path_factory):
-    """The bin directory of a fresh environment with the wheel and nothing else."""
+    """The bin directory of a fresh environment with the wheel; the libraries are the tests' own,
+    for what a user's pip fetches with it the README's test does."""
     venv = tmp_path_factory.mktemp("installed") / "venv"
-    succeed(sys.executable, "-m", "venv", venv)
-    succeed(venv / "bin/python", "-m", "pip", "install", "-q", "-q", built[1])
+    succeed(sys.executable, "-m", "venv", "--without-pip", venv)
+    succeed(sys.executable, "-m", "pip", "--python", venv / "bin/python", "install", "--quiet",
+            "--no-deps", "--no-index", built[1])
+    (packages,) = venv.glob("lib/python*/site-packages")
+    (packages / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    where = "import ltspec; print(ltspec.__file__)"
+    assert succeed(venv / "bin/python", "-I", "-c", where).startswith(str(venv))
     return venv / "bin"
 
 
