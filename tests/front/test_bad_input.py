@@ -94,7 +94,7 @@ def test_state_directory_that_is_a_file_is_told(host):
     host.write("jobs/x.yml", "id: a\ncommand: /bin/true\n")
     host.write("state", "")
     done = host.ltspec("apply", "jobs/x.yml", code=5)
-    assert "Not a directory" in done.stderr
+    assert "state is not a directory\n  move it away" in done.stderr
 
 
 def test_config_that_is_wrong_or_missing_is_told(host):

@@ -13,6 +13,7 @@ from ltspec.commands import table
 
 ROOT = Path(__file__).parents[2]
 UNIT = re.compile(r"^```ini\n# /etc/systemd/system/(\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+NEWER = "DelegateSubgroup"      # of systemd 254; an older one says that it does not know it
 UNITS = dict(UNIT.findall((ROOT / "docs/operations.md").read_text()))
 
 
@@ -32,5 +33,6 @@ def test_units_of_supervisor_and_watch_are_known_to_systemd(tmp_path):
         for name in UNITS:
             done = subprocess.run(["systemd-analyze", "verify", tmp_path / name],
                                   capture_output=True, text=True, check=False)
-            about = [line for line in done.stderr.splitlines() if str(tmp_path) in line]
+            about = [line for line in done.stderr.splitlines()
+                     if str(tmp_path) in line and NEWER not in line]
             assert (done.returncode, about) == (0, [])
