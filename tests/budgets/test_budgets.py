@@ -1,4 +1,4 @@
-"""What starts, ends and commands cost, counted; the numbers are in `numbers`."""
+"""What starts, ends and commands cost, counted; the numbers are in `costs`."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.filling import copy
 from ltspec.catalogue import open_store
-from tests.budgets.numbers import ALLOWED, COMMANDS, GROWTH, HEAVY, START, START_AND_END, Cost
+from tests.budgets.costs import ALLOWED, COMMANDS, GROWTH, HEAVY, START, START_AND_END, Cost
 
 HERE = Path(__file__).parent
 FEW, MANY = 5, 25
