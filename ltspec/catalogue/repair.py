@@ -10,7 +10,7 @@ Only the holder of the supervisor's lock may call `salvage` and `put_aside`.
 import contextlib
 import os
 
-from ltspec.catalogue.store import Store, new_database, open_store
+from ltspec.catalogue.store import APPLICATION_ID, Store, new_database, open_store
 from ltspec.errors import CatalogueError
 
 _PARTS = ("", "-wal", "-shm")
@@ -42,6 +42,8 @@ def _copy(path: str, copy: str) -> bool:
     try:
         new.execute("PRAGMA foreign_keys=OFF")
         new.execute("ATTACH ? AS damaged", (path,))
+        if new.row("PRAGMA damaged.application_id")[0] != APPLICATION_ID:
+            return False
         with new.write(durable=True):
             _copy_content(new)
         return not damage(new) and new.row("PRAGMA foreign_key_check") is None
@@ -65,9 +67,9 @@ def _copy_content(new: Store) -> None:
     for kind, _, sql in made:
         if kind != "table":
             new.execute(sql)
-    for pragma in ("application_id", "user_version"):
-        (value,) = new.row(f"PRAGMA damaged.{pragma}")
-        new.execute(f"PRAGMA main.{pragma}={value}")
+    (version,) = new.row("PRAGMA damaged.user_version")
+    new.execute(f"PRAGMA main.user_version={version}")
+    new.execute(f"PRAGMA main.application_id={APPLICATION_ID}")
 
 
 def put_aside(path: str, aside: str) -> None:

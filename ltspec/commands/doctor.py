@@ -69,12 +69,12 @@ def _fix(where: Places, idle_exit: float) -> list[str]:
     from ltspec.commands.health import looking, mending
 
     done: list[str] = []
-    tried: set[str] = set()
+    tried: set[tuple[str, str]] = set()
     for _ in range(_ROUNDS):
         found = next((one for one in looking.look(where)
-                      if one.fixable and one.check not in tried), None)
+                      if one.fixable and (one.check, one.problem) not in tried), None)
         if found is None:
             break
-        tried.add(found.check)
+        tried.add((found.check, found.problem))
         done += mending.tried(found, where, idle_exit)
     return done

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ltspec.paths import Places
 
 _BUSY_MILLISECONDS = 1000
+_BROKEN = ("CORRUPT", "NOTADB")
 
 
 def catalogue(where: Places) -> Finding:
@@ -28,10 +29,20 @@ def catalogue(where: Places) -> Finding:
         return _unusable(error, what)
 
 
+def broken(where: Places) -> str:
+    """What is wrong with it that only another file can mend, "" where nothing is."""
+    try:
+        with closing(open_store(where.catalogue, read_only=True)) as store:
+            found = repair.damage(store)
+    except CatalogueError as error:
+        return str(error).partition("\n")[0] if error.kind in _BROKEN else ""
+    return f"it is damaged: {found}" if found else ""
+
+
 def _content(store: Store, what: str, where: Places) -> Finding:
     found = repair.damage(store)
     if found:
-        return _damaged(what, found)
+        return _beyond_use(what, f"it is damaged: {found}")
     recorded = store.setting("run_dir", where.run_dir)
     if recorded != where.run_dir:
         problem, _, advice = other_run_dir(recorded, where).partition("\n")
@@ -45,17 +56,17 @@ def _content(store: Store, what: str, where: Places) -> Finding:
 
 def _unusable(error: CatalogueError, what: str) -> Finding:
     problem, _, advice = str(error).partition("\n")
-    if error.kind in ("CORRUPT", "NOTADB"):
-        return _damaged(what, problem)
+    if error.kind in _BROKEN:
+        return _beyond_use(what, problem)
     return Finding("catalogue", what, problem, advice, error.kind == "OLDER")
 
 
-def _damaged(what: str, found: str) -> Finding:
+def _beyond_use(what: str, problem: str) -> Finding:
     advice = (
         "it is copied where its tables can be read, else put aside; then apply the specs again.\n"
         "The supervisor is replaced for that, tasks run on"
     )
-    return Finding("catalogue", what, f"it is damaged: {found}", advice, True)
+    return Finding("catalogue", what, problem, advice, True)
 
 
 def _writer(where: Places) -> str:

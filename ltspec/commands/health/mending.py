@@ -72,7 +72,7 @@ def _files(where: Places) -> list[str]:
 
 def _catalogue(where: Places, idle_exit: float) -> list[str]:
     """Bring an old one up to date (the supervisor does), replace or put aside a damaged one."""
-    if catalogue.catalogue(where).problem.startswith("it is damaged"):
+    if catalogue.broken(where):
         return [*_replace(where), *_wake(where, idle_exit)]
     return _wake(where, idle_exit)
 

@@ -44,8 +44,8 @@ def published(where: Places) -> Finding:
     what = f"PID-files in {where.run_dir}"
     try:
         with closing(session.existing(where)) as store:
-            missing = [os.path.join(line.manager, line.queue, name)
-                       for line, names in lost(store, where.run_dir) for name in names]
+            missing = sorted(os.path.join(line.manager, line.queue, name)
+                             for line, names in lost(store, where.run_dir) for name in names)
     except OSError as error:
         return Finding("pid-files", what, f"they cannot be looked at: {error}")
     if not missing:

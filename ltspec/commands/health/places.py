@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ltspec.commands.health import supervisor
 from ltspec.commands.health.finding import NAMED, Finding
 from ltspec.errors import LtspecError
 from ltspec.output import plain
@@ -24,7 +25,7 @@ def directory(check: str, path: str, where: Places) -> Iterator[Finding]:
     try:
         found = os.lstat(path)
     except FileNotFoundError:
-        if check == "run-dir" and os.path.exists(where.catalogue):
+        if check == "run-dir" and supervisor.processes(where).guardian:
             yield Finding(check, what, "it is missing", "the supervisor makes it again", True)
         return
     except OSError as error:

@@ -1,0 +1,117 @@
+"""Locks, sockets and processes that are stale, gone or stopped."""
+
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from ltspec import client
+from ltspec.errors import SupervisorError
+from ltspec.paths import Places
+
+
+def test_stale_locks_and_sockets_of_a_dead_supervisor_are_in_nobodys_way(host):
+    host.ltspec("run", "--id", "a", "--wait", "--", "true", code=0)
+    host.kill_all()
+    (host.state_dir / "supervisor.lock").write_text("4194000\n")
+    for path in (host.state_dir / "supervisor.sock", host.run_dir / ".finish.sock"):
+        path.unlink(missing_ok=True)
+        with contextlib.chdir(path.parent), socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(path.name)
+            path.chmod(0o600)
+    host.ltspec("doctor", "--fix", code=0)
+    host.ltspec("run", "--id", "b", "--wait", "--", "true", code=0)
+
+
+@pytest.mark.parametrize("name", ["state/supervisor.sock", "run/.finish.sock", "run/.bin"])
+def test_socket_or_tools_that_are_removed_come_back_while_tasks_run(
+    engine, host, wait_until, process_runs, name
+):
+    engine.submit(engine.sh("q/a", "echo a >> ran; until test -e go; do sleep 0.05; done; exit 3"))
+    pid = engine.running("q/a").pid
+    engine.disconnect()
+    path = host.root / name
+    subprocess.run(["rm", "-r", path], check=True)
+    wait_until(path.exists, what=f"{name} comes back")
+    host.ltspec("run", "--wait", "--", host.run_dir / ".bin" / "ltspec", "--version", code=0)
+    with contextlib.chdir(host.run_dir), socket.socket(socket.AF_UNIX) as door:
+        door.connect(".finish.sock")
+        assert b'"hello"' in door.recv(1000)
+    assert process_runs(pid)
+    engine.path("go").touch()
+    engine.ended("q/a")
+    assert (host.status("q/a"), engine.lines("ran")) == ("ERR exit code 3", ["a"])
+
+
+def test_command_that_holds_the_start_lock_for_ever_is_told_and_named(
+    host, monkeypatch, wait_until
+):
+    host.ltspec("run", "--id", "a", "--wait", "--", "true", code=0)
+    host.kill_all()
+    program = "import fcntl, sys; file = open(sys.argv[1], 'w'); fcntl.flock(file, 2); " \
+              "print('locked', flush=True); sys.stdin.read()"
+    lock = host.state_dir / "start.lock"
+    with subprocess.Popen([sys.executable, "-c", program, lock], text=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout
+        assert other.stdin
+        assert other.stdout.readline() == "locked\n"
+        os.kill(other.pid, signal.SIGSTOP)
+        monkeypatch.setattr(client, "START_SECONDS", 0.1)
+        places = Places(str(host.state_dir), str(host.run_dir))
+        with pytest.raises(SupervisorError, match="another command has been starting"):
+            client.connect(places)
+        found = host.ltspec("doctor", code=1).stdout
+        assert f"process {other.pid} ({sys.executable} -c" in found
+        assert f"kill -CONT {other.pid}" in found
+        assert f"let process {other.pid} go on" in host.ltspec("doctor", "--fix", code=0).stdout
+        other.stdin.close()
+    host.ltspec("run", "--id", "b", "--wait", "--", "true", code=0)
+
+
+def test_stopped_supervisor_is_found_without_waiting_for_it_and_goes_on(engine, host):
+    engine.submit(engine.sh("a", "until test -e go; do sleep 0.05; done"))
+    for pid in (engine.guardian, engine.supervisor):
+        os.kill(pid, signal.SIGSTOP)
+    started = time.monotonic()
+    found = host.ltspec("doctor", code=1).stdout
+    assert time.monotonic() - started < client.HELLO_SECONDS
+    assert f"stopped by a signal: 2 processes {engine.guardian} {engine.supervisor}" in found
+    host.ltspec("doctor", "--fix", code=0)
+    engine.path("go").touch()
+    engine.ended("a")
+
+
+def test_lock_that_is_taken_away_ends_the_supervisor_and_the_next_takes_over(engine, host):
+    engine.submit(engine.sh("a", "echo a >> ran; until test -e go; do sleep 0.05; done"))
+    engine.running("a")
+    pids = (engine.supervisor, engine.guardian)
+    engine.disconnect()
+    (host.state_dir / "supervisor.lock").unlink()
+    for pid in pids:
+        engine.gone(pid)
+    engine.path("go").touch()
+    host.ltspec("wait", "a", "--timeout", "20")
+    assert engine.lines("ran") == ["a"]
+
+
+def test_lost_pidfile_that_nobody_noticed_is_found_and_published_again(engine, host):
+    engine.submit(engine.sh("q/a", "until test -e go; do sleep 0.05; done"), engine.spec("q/b"))
+    engine.running("q/a")
+    before = [host.pidfile(name).read_bytes() for name in ("q/a", "q/b")]
+    for name in ("q/a", "q/b"):
+        host.pidfile(name).rename(host.root / name[-1])      # a rename raises no event
+    found = host.ltspec("doctor", code=1).stdout
+    assert "2 tasks without one: ltspec/q/a, ltspec/q/b" in found
+    assert "published 2 PID-files again" in host.ltspec("doctor", "--fix", code=0).stdout
+    assert [host.pidfile(name).read_bytes() for name in ("q/a", "q/b")] == before
+    with open(host.pidfile("q/a")) as file, pytest.raises(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    engine.path("go").touch()
+    engine.ended("q/a", "q/b")
