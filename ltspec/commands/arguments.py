@@ -18,9 +18,6 @@ argparse._ = str  # type: ignore[attr-defined]  # its own name for gettext
 
 Examples = Sequence[tuple[str, str]]
 
-_UNITS = {"ms": 0.001, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
-
-
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     """argparse makes one for every argument, and asks shutil (a fifth of a start) for the width."""
 
@@ -87,12 +84,13 @@ def _examples_text(examples: Examples) -> str:
 
 def seconds(text: str) -> float:
     """A duration as in spec files: `90s`, `2h30m`, or a plain number of seconds."""
-    if re.fullmatch(r"\d+(\.\d+)?", text):
+    from ltspec.spec.scalars import duration, is_duration
+
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
         return float(text)
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|min|sec|[smhdw])", text)
-    if not parts or "".join(a + b for a, b in parts) != text:
+    if not is_duration(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no duration; write 90s, 10m or 2h30m")
-    return float(sum(float(number) * _UNITS[unit] for number, unit in parts))
+    return duration(text)
 
 
 def instant(text: str) -> float:
@@ -142,6 +140,25 @@ def add_completed(
 def add_queue(parser: argparse.ArgumentParser, what: str, default: str | None = None) -> None:
     """`-q QUEUE`."""
     add_completed(parser, "queue", "-q", "--queue", metavar="QUEUE", default=default, help=what)
+
+
+def add_variables(parser: argparse.ArgumentParser) -> None:
+    """`-e NAME=VALUE|@FILE`."""
+    parser.add_argument(
+        "-e", "--extra-var", dest="extra_vars", metavar="NAME=VALUE|@FILE", action="append",
+        default=[], help="a variable, or a YAML or JSON file of variables; may be repeated",
+    )
+
+
+def add_tags(parser: argparse.ArgumentParser) -> None:
+    """`--tags` and `--skip-tags`."""
+    for name, what in (("--tags", "only tasks with"), ("--skip-tags", "no tasks with")):
+        parser.add_argument(name, metavar="TAG,…", type=_words, default=[],
+                            help=f"{what} one of these tags")
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def add_limit(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ from functools import partial
 from ltspec import client, clock
 from ltspec.catalogue import Store, details, enqueue, listing, open_store, queues
 from ltspec.catalogue.enqueue import Change, QueueSettings
-from ltspec.commands import session
+from ltspec.commands import arguments, session
 from ltspec.decision import decide
 from ltspec.errors import InvalidSpec
 from ltspec.model import HELD_TIME
@@ -40,13 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "files", metavar="FILE|DIR", nargs="+", help="spec files, directories of them, or - (stdin)"
     )
-    parser.add_argument(
-        "-e", "--extra-var", dest="extra_vars", metavar="K=V|@FILE", action="append", default=[],
-        help="a variable, or a YAML or JSON file of variables; may be repeated",
-    )
+    arguments.add_variables(parser)
     parser.add_argument("--rerun", action="store_true", help="run ended tasks again, whatever")
-    parser.add_argument("--tags", metavar="T,…", default="", help="only tasks with one of these")
-    parser.add_argument("--skip-tags", metavar="T,…", default="", help="no tasks with one of these")
+    arguments.add_tags(parser)
     parser.add_argument(
         "--remove-missing", action="store_true",
         help="take away waiting tasks that are no longer in their file",
@@ -60,7 +56,7 @@ def load(args: argparse.Namespace, config: Config) -> Loaded:
 
     loaded, problems = read(
         args.files, config, extra_vars=spec.parse_extra_vars(args.extra_vars),
-        tags=_words(args.tags), skip_tags=_words(args.skip_tags),
+        tags=args.tags, skip_tags=args.skip_tags,
     )
     raise_errors(problems)
     if problems:
@@ -87,10 +83,6 @@ def raise_errors(problems: Sequence[Problem]) -> None:
     """Raise InvalidSpec with all problems where one of them is an error."""
     if any(problem.severity == "error" for problem in problems):
         raise InvalidSpec("nothing was applied: the specs have problems", tuple(problems))
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def store_settings(store: Store, config: Config) -> list[str]:

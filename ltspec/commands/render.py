@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ltspec.commands import arguments
 from ltspec.errors import InvalidSpec
 from ltspec.output import findings, plain
 from ltspec.paths import PROGRESS_SUFFIX
@@ -11,7 +12,6 @@ if TYPE_CHECKING:
     import argparse
     from typing import Any
 
-    from ltspec.config import Config
     from ltspec.model import TaskSpec
     from ltspec.paths import Places
     from ltspec.spec.loading import Loaded
@@ -32,22 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Fill the parser of this command."""
     parser.add_argument("paths", metavar="PATH", nargs="+",
                         help="a file, a directory, a glob, or - for standard input")
-    parser.add_argument("-e", "--extra-var", dest="extra_vars", metavar="NAME=VALUE|@FILE",
-                        action="append", default=[], help="a variable, or a file with variables")
-    parser.add_argument("--tags", metavar="TAG,…", type=_words, default=[],
-                        help="only tasks with one of these tags")
-    parser.add_argument("--skip-tags", metavar="TAG,…", type=_words, default=[],
-                        help="without tasks with one of these tags")
+    arguments.add_variables(parser)
+    arguments.add_tags(parser)
     forms = parser.add_mutually_exclusive_group()
     forms.add_argument("--explain", action="store_true",
                        help="show for each value which file, line, variable or -e it came from")
     forms.add_argument("--spec", action="store_true", help="print a spec without templates")
     forms.add_argument("--json", action="store_true",
                        help="print one JSON document (docs/commands.md)")
-
-
-def _words(text: str) -> list[str]:
-    return [word for word in text.split(",") if word]
 
 
 def run(args: argparse.Namespace) -> int:
@@ -69,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
         plain.line(writing.as_yaml(loaded.tasks))
     elif args.explain:
-        _print_explained(loaded, settings)
+        _print_explained(loaded)
     else:
         _print_tasks(loaded, where)
     return 0
@@ -92,7 +84,7 @@ def _print_tasks(loaded: Loaded, where: Places) -> None:
         plain.line(f"# {skipped.id}: skipped, `when` is false")
 
 
-def _print_explained(loaded: Loaded, _settings: Config) -> None:
+def _print_explained(loaded: Loaded) -> None:
     from ltspec.output import rendered
     from ltspec.spec.explaining import explain
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from ltspec.commands import arguments
 from ltspec.errors import InvalidSpec, UsageError
 from ltspec.output import findings
 
@@ -34,8 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Fill the parser of this command."""
     parser.add_argument("paths", metavar="PATH", nargs="*",
                         help="a file, a directory, a glob, or - for standard input (default: jobs)")
-    parser.add_argument("-e", "--extra-var", dest="extra_vars", metavar="NAME=VALUE|@FILE",
-                        action="append", default=[], help="a variable, or a file with variables")
+    arguments.add_variables(parser)
     parser.add_argument("--strict", action="store_true", help="count warnings as errors")
     parser.add_argument("--format", choices=findings.FORMATS,
                         help="default: that of the CI system that runs it, else text")

@@ -16,7 +16,7 @@ import time
 from contextlib import closing
 
 from ltspec import spec
-from ltspec.commands import declaring, session
+from ltspec.commands import arguments, declaring, session
 from ltspec.commands.dropped import Files
 from ltspec.errors import CannotDo, InvalidSpec, LtspecError, NotFound
 from ltspec.output import plain, recap
@@ -54,9 +54,7 @@ _QUIET_TURNS = 10           # and after each so many, even where nothing is pend
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Fill the parser of this command."""
     parser.add_argument("directories", metavar="DIR", nargs="+", help="directories to watch")
-    parser.add_argument("-e", "--extra-var", dest="extra_vars", metavar="K=V|@FILE",
-                        action="append", default=[],
-                        help="a variable, or a file of variables; may be repeated")
+    arguments.add_variables(parser)
     parser.add_argument("--remove-missing", action="store_true",
                         help="take away waiting tasks whose declaration is gone")
     parser.add_argument("--once", action="store_true", help="apply what is there and leave")

@@ -17,6 +17,9 @@ class Code(NamedTuple):
     severity: str = ERROR
 
 
+ONE = "id: one\ncommand: \"true\"\n"
+ECHO = "id: one\ncommand: echo\n"
+
 CODES: dict[str, Code] = {
     # --- reading
     "LT101": Code(
@@ -36,8 +39,7 @@ CODES: dict[str, Code] = {
         "not YAML",
         "The text breaks YAML's rules; the message says where reading stopped. The cause is "
         "often one line above.",
-        "id: one\n"
-        "command: true: false\n",
+        "id: one\ncommand: true: false\n",
     ),
     "LT105": Code(
         "nested too deep",
@@ -48,36 +50,29 @@ CODES: dict[str, Code] = {
         "aliases without end",
         "An alias (`*name`) lies within the value it stands for, or aliases of aliases "
         "expand to more than 100,000 values.",
-        "id: one\n"
-        "command: \"true\"\n"
-        "vars: { list: &list [1, *list] }\n",
+        ONE + "vars: { list: &list [1, *list] }\n",
     ),
     "LT107": Code(
         "duplicate key",
         "The same key stands twice in one mapping. YAML readers would silently take one of "
         "them.",
-        "id: one\n"
-        "command: \"true\"\n"
-        "id: two\n",
+        ONE + "id: two\n",
     ),
     "LT108": Code(
         "unknown tag",
         "ltspec knows no tags besides YAML's own (!!str, !!int, …).",
-        "id: one\n"
-        "command: !vault secret\n",
+        "id: one\ncommand: !vault secret\n",
     ),
     "LT109": Code(
         "key that is not text",
         "A key is a list or a mapping. Often it is a template that was not quoted: a YAML "
         "value must not begin with a brace.",
-        "id: {{ account }}\n"
-        "command: \"true\"\n",
+        "id: {{ account }}\ncommand: \"true\"\n",
     ),
     "LT110": Code(
         "unknown alias",
         "An alias (`*name`) stands before its anchor (`&name`), or there is none.",
-        "id: one\n"
-        "command: *program\n",
+        "id: one\ncommand: *program\n",
     ),
     "LT111": Code(
         "no spec in the file",
@@ -91,16 +86,14 @@ CODES: dict[str, Code] = {
     "LT113": Code(
         "NUL character",
         "Text with the character U+0000, which no program can be given.",
-        "id: one\n"
-        "command: [\"true\", \"a\\0b\"]\n",
+        "id: one\ncommand: [\"true\", \"a\\0b\"]\n",
     ),
     # --- form
     "LT201": Code(
         "unknown key",
         "The key is none of the format's. The hint has the closest one, or the name that "
         "the thing has here.",
-        "id: one\n"
-        "comand: \"true\"\n",
+        "id: one\ncomand: \"true\"\n",
     ),
     "LT202": Code(
         "missing key",
@@ -111,89 +104,66 @@ CODES: dict[str, Code] = {
         "wrong type",
         "The value is of another type than the key takes. Plain `no`, `on`, `yes` are text "
         "in YAML 1.2; `true` and `false` are the booleans.",
-        "id: one\n"
-        "command: \"true\"\n"
-        "no_log: yes\n",
+        ONE + "no_log: yes\n",
     ),
     "LT204": Code(
         "unknown word",
         "The key takes one of a few words.",
-        "id: one\n"
-        "command: \"true\"\n"
-        "rerun: allways\n",
+        ONE + "rerun: allways\n",
     ),
     "LT205": Code(
         "wrong form",
         "Text that has not the form it must have: a name, a duration, a size, a signal, …",
-        "id: a b\n"
-        "command: \"true\"\n",
+        "id: a b\ncommand: \"true\"\n",
     ),
     "LT206": Code(
         "out of range",
         "A number, a text or a list that is too small, too large, too short or too long, or "
         "a list that has an element twice.",
-        "id: one\n"
-        "command: \"true\"\n"
-        "nice: 40\n",
+        ONE + "nice: 40\n",
     ),
     "LT207": Code(
         "keys that exclude each other",
         "Two keys that cannot stand together.",
-        "id: one\n"
-        "command: \"true\"\n"
-        "script: echo\n",
+        ONE + "script: echo\n",
     ),
     "LT208": Code(
         "unknown version",
         "The file is for another version of the format than this ltspec knows.",
-        "ltspec: 2\n"
-        "id: one\n"
-        "command: \"true\"\n",
+        "ltspec: 2\nid: one\ncommand: \"true\"\n",
     ),
     # --- templates and variables
     "LT301": Code(
         "template that does not parse",
         "What stands in the braces is no Jinja2 expression.",
-        "id: one\n"
-        "command: echo\n"
-        "parameters: [\"{{ 1 + }}\"]\n",
+        ECHO + "parameters: [\"{{ 1 + }}\"]\n",
     ),
     "LT302": Code(
         "undefined variable",
         "A template names a variable, or a key of one, that does not exist. The hint has "
         "the closest name.",
-        "id: one\n"
-        "command: echo\n"
-        "parameters: [\"{{ acount }}\"]\n",
+        ECHO + "parameters: [\"{{ acount }}\"]\n",
     ),
     "LT303": Code(
         "template that fails",
         "The expression cannot be computed from these values.",
-        "id: one\n"
-        "command: echo\n"
-        "parameters: [\"{{ 1 + 'a' }}\"]\n",
+        ECHO + "parameters: [\"{{ 1 + 'a' }}\"]\n",
     ),
     "LT304": Code(
         "not allowed in a template",
         "Templates are sandboxed: no Python internals, no statements but `if` and `for`.",
-        "id: one\n"
-        "command: echo\n"
-        "parameters: [\"{{ ''.__class__ }}\"]\n",
+        ECHO + "parameters: [\"{{ ''.__class__ }}\"]\n",
     ),
     "LT305": Code(
         "too large or too long",
         "A template renders to more than a million characters or 100,000 values, computes "
         "for longer than 3 seconds, or a loop has more than 100,000 turns.",
-        "id: one\n"
-        "command: echo\n"
-        "parameters: [\"{{ 'a' * 10000000 }}\"]\n",
+        ECHO + "parameters: [\"{{ 'a' * 10000000 }}\"]\n",
     ),
     "LT306": Code(
         "variables in a circle",
         "Variables that need one another.",
-        "id: \"{{ a }}\"\n"
-        "command: \"true\"\n"
-        "vars: { a: \"{{ b }}\", b: \"{{ a }}\" }\n",
+        "id: \"{{ a }}\"\ncommand: \"true\"\nvars: { a: \"{{ b }}\", b: \"{{ a }}\" }\n",
     ),
     "LT307": Code(
         "input without a value",
@@ -208,9 +178,7 @@ CODES: dict[str, Code] = {
         "value of an input does not fit",
         "The default of an input, or the variable that overrides it, breaks the input's own "
         "rules.",
-        "id: \"{{ a }}\"\n"
-        "command: \"true\"\n"
-        "inputs: { a: { type: integer, default: x } }\n",
+        "id: \"{{ a }}\"\ncommand: \"true\"\ninputs: { a: { type: integer, default: x } }\n",
     ),
     "LT310": Code(
         "unknown variable in -e",
@@ -219,10 +187,8 @@ CODES: dict[str, Code] = {
     "LT311": Code(
         "value that is no text",
         "Null, a list or a mapping stands where it would become a part of a text.",
-        "id: one\n"
-        "command: echo\n"
-        "vars: { a: [1, 2] }\n"
-        "parameters: [\"x{{ a }}\"]\n",
+        ECHO +
+        "vars: { a: [1, 2] }\nparameters: [\"x{{ a }}\"]\n",
     ),
     "LT312": Code(
         "file() cannot read",
@@ -233,18 +199,14 @@ CODES: dict[str, Code] = {
         "wrong use of when or loop",
         "`when` is an expression without braces that gives true or false; `loop` is a list "
         "or one expression that gives a list.",
-        "id: one\n"
-        "command: \"true\"\n"
-        "when: \"{{ true }}\"\n",
+        ONE + "when: \"{{ true }}\"\n",
     ),
     "LT314": Code(
         "unknown filter or test",
         "There is no such filter or test; some of other tools are left out on purpose, and "
         "the hint says why.",
-        "id: one\n"
-        "command: echo\n"
-        "vars: { a: b }\n"
-        "parameters: [\"{{ a | quote }}\"]\n",
+        ECHO +
+        "vars: { a: b }\nparameters: [\"{{ a | quote }}\"]\n",
     ),
     "LT315": Code(
         "variable of the environment is not set",
@@ -254,8 +216,7 @@ CODES: dict[str, Code] = {
     "LT316": Code(
         "example that does not fit",
         "An input's example breaks the input's own rules; `validate` would work with it.",
-        "id: \"{{ a }}\"\n"
-        "command: \"true\"\n"
+        "id: \"{{ a }}\"\ncommand: \"true\"\n"
         "inputs: { a: { pattern: \"^u[0-9]+$\", examples: [root] } }\n",
     ),
     # --- tasks
@@ -263,33 +224,25 @@ CODES: dict[str, Code] = {
         "duplicate task",
         "Two tasks have one identity: manager, queue and id. In a loop the id must hold "
         "what differs.",
-        "id: one\n"
-        "loop: [a, b]\n"
-        "command: echo\n"
-        "parameters: [\"{{ item }}\"]\n",
+        "id: one\nloop: [a, b]\ncommand: echo\nparameters: [\"{{ item }}\"]\n",
     ),
     "LT402": Code(
         "unknown needed task",
         "`needs` names a task that none of the files declares. (At `apply` it may be in the "
         "catalogue.)",
-        "id: one\n"
-        "command: \"true\"\n"
-        "needs: [two]\n",
+        ONE + "needs: [two]\n",
     ),
     "LT403": Code(
         "needs in a circle",
         "Tasks that wait for one another would wait for ever.",
-        "tasks:\n"
-        "  - { id: a, command: \"true\", needs: [b] }\n"
+        "tasks:\n  - { id: a, command: \"true\", needs: [b] }\n"
         "  - { id: b, command: \"true\", needs: [a] }\n",
     ),
     "LT404": Code(
         "task and queue of one name",
         "A task without a queue has the name of a queue: both would have the same path "
         "below the run directory.",
-        "tasks:\n"
-        "  - { id: a, command: \"true\", queue: b }\n"
-        "  - { id: b, command: \"true\" }\n",
+        "tasks:\n  - { id: a, command: \"true\", queue: b }\n  - { id: b, command: \"true\" }\n",
     ),
     "LT405": Code(
         "unknown queue",
@@ -304,8 +257,7 @@ CODES: dict[str, Code] = {
     "LT407": Code(
         "command that cannot be used",
         "A quote is not closed, or the program's name is empty.",
-        "id: one\n"
-        "command: echo 'a\n",
+        "id: one\ncommand: echo 'a\n",
     ),
     "LT408": Code(
         "PID-file's name",
@@ -315,8 +267,7 @@ CODES: dict[str, Code] = {
     "LT409": Code(
         "ambiguous needed task",
         "`needs` names an id that several queues have.",
-        "tasks:\n"
-        "  - { id: a, command: \"true\", queue: q }\n"
+        "tasks:\n  - { id: a, command: \"true\", queue: q }\n"
         "  - { id: a, command: \"true\", queue: r }\n"
         "  - { id: b, command: \"true\", needs: [a] }\n",
     ),
@@ -324,61 +275,46 @@ CODES: dict[str, Code] = {
         "value without a meaning",
         "The value has the right form and still means nothing: a day that does not exist, "
         "two durations in a row in `kill`.",
-        "id: one\n"
-        "command: \"true\"\n"
-        "kill: [10s, TERM]\n",
+        ONE + "kill: [10s, TERM]\n",
     ),
     # --- warnings
     "LT501": Code(
         "id from the position in a loop",
         "Insert an element, and every later task takes over the identity, history and "
         "PID-file of another one.",
-        "id: one-{{ loop.index }}\n"
-        "loop: [a, b]\n"
-        "command: echo\n"
-        "parameters: [\"{{ item }}\"]\n",
+        "id: one-{{ loop.index }}\nloop: [a, b]\ncommand: echo\nparameters: [\"{{ item }}\"]\n",
         severity=WARNING,
     ),
     "LT502": Code(
         "secret in plain text",
         "An environment variable whose name says secret has its value in the file.",
-        "id: one\n"
-        "command: \"true\"\n"
-        "env: { PGPASSWORD: hunter2 }\n",
+        ONE + "env: { PGPASSWORD: hunter2 }\n",
         severity=WARNING,
     ),
     "LT503": Code(
         "unused variable",
         "No template uses the variable: often its name is misspelt somewhere.",
-        "id: one\n"
-        "command: \"true\"\n"
-        "vars: { acount: u1 }\n",
+        ONE + "vars: { acount: u1 }\n",
         severity=WARNING,
     ),
     "LT504": Code(
         "unused input",
         "No template uses the input.",
-        "id: one\n"
-        "command: \"true\"\n"
-        "inputs: { account: { default: u1 } }\n",
+        ONE + "inputs: { account: { default: u1 } }\n",
         severity=WARNING,
     ),
     "LT505": Code(
         "positional that might be an option",
         "A positional argument begins with a value from outside. One that begins with a "
         "dash would be taken for an option.",
-        "id: one\n"
-        "command: rm\n"
-        "inputs: { path: { examples: [a] } }\n"
-        "parameters: [\"{{ path }}\"]\n",
+        "id: one\ncommand: rm\ninputs: { path: { examples: [a] } }\nparameters: [\"{{ path }}\"]\n",
         severity=WARNING,
     ),
     "LT506": Code(
         "shell syntax in a command",
         "A pipe, a redirection, a `$NAME` or a `*` in `command` reaches the program as it "
         "stands: nothing here meets a shell.",
-        "id: one\n"
-        "command: mysqldump shop | gzip\n",
+        "id: one\ncommand: mysqldump shop | gzip\n",
         severity=WARNING,
     ),
     "LT508": Code(

@@ -15,11 +15,11 @@ from ltspec.spec.plan import Definition, Layer, Place
 from ltspec.spec.problems import ERROR, Path, Problem, did_you_mean, in_order, merge_turns, silence
 from ltspec.spec.reading import Document, Source, decode, parse
 from ltspec.spec.templates import Templates
-from ltspec.spec.turns import Renderer, Surroundings, Turn
+from ltspec.spec.turns import Renderer, Setting, Surroundings, Turn
 from ltspec.spec.variables import Given, Resolver, Scope
 
 
-class Settings(Protocol):
+class Settings(Setting, Protocol):
     """The part of the config that specs depend on."""
 
     @property
@@ -30,12 +30,6 @@ class Settings(Protocol):
     def base_dir(self) -> str | None: ...
     @property
     def mgrctl(self) -> str: ...
-    @property
-    def mgrctl_form(self) -> str: ...
-    @property
-    def pidfile_name(self) -> str: ...
-    @property
-    def cgroup(self) -> str: ...
     @property
     def closed_queues(self) -> bool: ...
     @property
