@@ -6,10 +6,12 @@ any other as `last`. `--page` writes docs/benchmarks.md from the last full run.
 
 import argparse
 import shutil
+import signal
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 from benchmarks import chart, grounds, page, results
 from benchmarks.cases.table import BENCHMARKS
@@ -35,6 +37,7 @@ def main() -> int:
         print(f"there is no benchmark {', '.join(sorted(unknown))}; --list shows them" if unknown
               else "run it as: sh benchmarks/run", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, _end)
     place = grounds.choose(disk=args.disk, memory=args.memory, quick=args.quick)
     try:
         run, failures = _run(chosen, place)
@@ -46,6 +49,11 @@ def main() -> int:
     for failure in failures:
         print(failure, file=sys.stderr)
     return 1 if failures else 0
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    """Leave as after Ctrl-C: everything that was begun is ended on the way out."""
+    raise SystemExit(128 + number)
 
 
 def _parser() -> argparse.ArgumentParser:

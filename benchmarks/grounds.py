@@ -10,8 +10,11 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
+import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -62,6 +65,7 @@ def machine(grounds: Grounds) -> dict[str, str]:
         "kernel": f"{platform.system()} {platform.release()}",
         "state on": file_system(grounds.disk),
         "run directory on": file_system(grounds.memory),
+        "one sync to disk": f"{sync_milliseconds(grounds.disk):.2g} ms",
         "load before": f"{os.getloadavg()[0]:.2f}",
     }
 
@@ -81,6 +85,19 @@ def file_system(path: Path) -> str:
         if path.resolve().is_relative_to(mount) and len(mount) >= len(best):
             best, kind = mount, found
     return kind
+
+
+def sync_milliseconds(folder: Path) -> float:
+    """What it costs to sync a page that was added to a file: the median of 50."""
+    seconds = []
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for _ in range(50):
+            file.write(bytes(4096))
+            file.flush()
+            begun = time.perf_counter()
+            os.fdatasync(file.fileno())
+            seconds.append(time.perf_counter() - begun)
+    return 1000 * median(seconds)
 
 
 def versions() -> dict[str, str]:
