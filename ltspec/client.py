@@ -17,6 +17,7 @@ import sys
 import time
 from typing import Any
 
+from ltspec import __version__
 from ltspec.errors import CannotDo, SupervisorError
 from ltspec.paths import Places, check_private, make_private
 
@@ -78,6 +79,14 @@ class Connection:
             message = self._receive(0)  # one look at the catalogue serves all that are here
         return message is not None
 
+    def wait_for_its_end(self, timeout: float) -> None:
+        """Block until the supervisor goes away, or for `timeout` seconds of silence."""
+        try:
+            while self._receive(timeout) is not None:
+                continue
+        except ConnectionLost:
+            return
+
     def ask(self, message: dict[str, Any], timeout: float | None = None) -> dict[str, Any]:
         """Send one request and return its answer; events that come in between are dropped."""
         try:
@@ -124,6 +133,8 @@ def connect(
     cannot be started or does not answer, CannotDo where the state directory is not ours.
     """
     connection = _dial(places)
+    if connection is not None and _is_older(str(connection.hello.get("version", ""))):
+        connection = _renewed(places, connection)
     if connection is not None or not start:
         return connection
     make_private(places.state_dir)
@@ -144,6 +155,31 @@ def connect(
         )
     finally:
         os.close(lock)
+
+
+def _is_older(version: str) -> bool:
+    """True for a version of ltspec before this one."""
+    return _numbers(version) < _numbers(__version__)
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) if part.isdigit() else 0 for part in version.split(".")]
+
+
+def _renewed(places: Places, connection: Connection) -> Connection | None:
+    """Ask an older supervisor for the reload, and reach the one that follows it.
+
+    That is an older one again where its guardian belongs to another installation.
+    """
+    import signal
+
+    pid = guardian(places)
+    if not pid:
+        return connection
+    with connection:
+        os.kill(int(pid), signal.SIGHUP)
+        connection.wait_for_its_end(HELLO_SECONDS)
+    return _dial(places)
 
 
 def _open(path: str, flags: int) -> int:

@@ -10,8 +10,10 @@ import signal
 import socket
 import stat
 import time
+from collections.abc import Callable
 
 LOCK_SECONDS = 10
+LEAVING_SECONDS = 0.5
 BACKLOG = 512
 
 
@@ -24,12 +26,13 @@ def lock_path(state_dir: str) -> str:
     return state_dir + "/supervisor.lock"
 
 
-def take_lock(path: str) -> int:
+def take_lock(path: str, waiting: Callable[[str], None] | None = None) -> int:
     """The lock that guardian and supervisor share; waits for one that is just leaving.
 
-    Raises CannotGuard after LOCK_SECONDS.
+    Raises CannotGuard after LOCK_SECONDS. With `waiting`, which is told who has it, it waits as
+    long as that one stays, and hands on to it what SIGHUP asks for.
     """
-    deadline = time.monotonic() + LOCK_SECONDS
+    deadline = time.monotonic() + (LOCK_SECONDS if waiting is None else LEAVING_SECONDS)
     signal.signal(signal.SIGALRM, _too_late)
     while True:
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -37,13 +40,16 @@ def take_lock(path: str) -> int:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
         except TimeoutError:
-            holder = os.pread(lock, 20, 0).decode(errors="replace").strip()
-            os.close(lock)
-            message = (
-                f"another supervisor (pid {holder or 'unknown'}) holds {path} and does not answer\n"
-                "see `ltspec doctor`"
-            )
-            raise CannotGuard(message) from None
+            if waiting is None:
+                holder = _holder(lock)
+                os.close(lock)
+                message = (
+                    f"another supervisor (pid {holder}) holds {path} and does not answer\n"
+                    "see `ltspec doctor`"
+                )
+                raise CannotGuard(message) from None
+            waiting(_holder(lock))
+            _wait_for(lock)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
         if is_at(lock, path):            # else it was deleted while we waited for it
@@ -53,6 +59,23 @@ def take_lock(path: str) -> int:
 
 def _too_late(*_: object) -> None:
     raise TimeoutError
+
+
+def _holder(lock: int) -> str:
+    return os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
+
+
+def _wait_for(lock: int) -> None:
+    """As long as it takes. A reload that is asked for meanwhile means the one that supervises."""
+
+    def hand_on(*_: object) -> None:
+        try:
+            os.kill(int(_holder(lock)), signal.SIGHUP)
+        except (ValueError, ProcessLookupError):
+            return  # it is just leaving
+
+    signal.signal(signal.SIGHUP, hand_on)
+    fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def write_pid(lock: int) -> None:
@@ -116,10 +139,12 @@ def renewed(listening: int, state_dir: str) -> int:
     return new
 
 
-def open_doors(state_dir: str, run_dir: str) -> tuple[int, int]:
+def open_doors(
+    state_dir: str, run_dir: str, waiting: Callable[[str], None] | None
+) -> tuple[int, int]:
     """Take the lock and open the door: (lock, supervisor.sock).
 
-    Raises CannotGuard with the reason.
+    `waiting` as in `take_lock`. Raises CannotGuard with the reason.
     """
     from ltspec.errors import LtspecError
     from ltspec.paths import make_private
@@ -127,7 +152,7 @@ def open_doors(state_dir: str, run_dir: str) -> tuple[int, int]:
     try:
         make_private(state_dir)
         make_private(run_dir, 0o711)
-        lock = take_lock(lock_path(state_dir))
+        lock = take_lock(lock_path(state_dir), waiting)
         return lock, listen(socket_path(state_dir), 0o600)
     except LtspecError as error:
         raise CannotGuard(str(error)) from error

@@ -292,6 +292,10 @@ def _detach() -> None:
     os.setsid()
 
 
+def _say_who_supervises(holder: str) -> None:
+    say(f"process {holder} supervises already: waiting until it leaves")
+
+
 def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="ltspec-guardian")
     for name in ("--state-dir", "--run-dir"):
@@ -321,7 +325,9 @@ def main(argv: list[str] | None = None) -> int:
         os.chdir("/")
         if arguments.lock_fd is None:       # else an exec handed everything down
             arguments.lock_fd, arguments.listen_fd = door.open_doors(
-                arguments.state_dir, arguments.run_dir
+                arguments.state_dir, arguments.run_dir,
+                # A service has the time; a command waits for the answer of the one it starts.
+                None if arguments.detach else _say_who_supervises,
             )
     except door.CannotGuard as error:
         _tell(arguments, str(error))

@@ -25,7 +25,7 @@ def test_clock_that_is_set_ends_no_wait_early_and_none_late(jump, tmp_path):
                     retries=Retries(limit=1, delay=1.0)),
             it.spec("later", "exit 0", queue="c", start_after=1.0),
         )
-        scenario.wait_until(lambda: len(scenario.lines(it.ran)) == 2, "two have started")
+        scenario.wait_until(lambda: len(scenario.lines(it.ran)) >= 2, "two have started")
         jumped.write_text(str(jump))
         it.settle()
         assert [(row.id, row.status, row.outcome) for row in it.rows()] == [

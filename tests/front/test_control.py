@@ -133,13 +133,6 @@ def test_supervise_and_a_command_at_once_share_one_supervisor(host, wait_until):
         assert (host.state_dir / "supervisor.lock").read_text() == f"{supervise.pid}\n"
 
 
-def test_supervise_beside_a_running_supervisor_is_refused(host):
-    host.ltspec("run", "--", "sleep", "600", code=0)
-    done = host.ltspec("supervise", timeout=30)
-    assert done.returncode == 5
-    assert done.stderr
-
-
 # ---------------------------------------------------------------- queues
 
 
