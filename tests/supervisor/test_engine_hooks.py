@@ -125,7 +125,8 @@ def test_hanging_command_holds_up_nothing(engine):
     os.mkfifo(fifo)
     engine.submit(engine.spec("q/hangs", on_finish=(hook("success", "/bin/cat", str(fifo)),)))
     hanging = engine.ended("q/hangs")[0]
-    engine.until(lambda: [one.state for one in hooks.of_task(engine.store, hanging.key)] == ["running"])
+    key = hanging.key
+    engine.until(lambda: [one.state for one in hooks.of_task(engine.store, key)] == ["running"])
     engine.submit(engine.spec("q/next", on_finish=(hook("success", "/bin/true"),)))
     task = engine.ended("q/next")[0]
     assert engine.until(lambda: settled(engine, task.key))
