@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from functools import partial
 
 from ltspec import client, clock
@@ -82,7 +81,7 @@ def read(
 def raise_errors(problems: Sequence[Problem]) -> None:
     """Raise InvalidSpec with all problems where one of them is an error."""
     if any(problem.severity == "error" for problem in problems):
-        raise InvalidSpec("nothing was applied: the specs have problems", tuple(problems))
+        raise InvalidSpec("nothing was done: the specs have problems", tuple(problems))
 
 
 def store_settings(store: Store, config: Config) -> list[str]:
@@ -198,6 +197,8 @@ def _some_store(where: Places) -> Iterator[Store]:
         with contextlib.closing(open_store(where.catalogue)) as store:
             yield store
         return
+    import tempfile  # with all it loads it is a tenth of an apply's start
+
     with tempfile.TemporaryDirectory(prefix="ltspec-plan-") as directory:
         path = os.path.join(directory, "catalogue.db")
         with contextlib.closing(open_store(path, create=True)) as store:

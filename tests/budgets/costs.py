@@ -47,7 +47,7 @@ HEAVY = {
     "xml", "yaml",
 }
 ALLOWED = {
-    "ltspec apply one{}.yml": {"shutil", "tempfile", "yaml"},
+    "ltspec apply one{}.yml": {"yaml"},
     "ltspec validate one1.yml": {"yaml"},
 }
 
