@@ -6,6 +6,7 @@ programs pointing at something old. They stand here because tasks of other users
 they are readable by all and writable by us alone.
 """
 
+import contextlib
 import os
 import shlex
 import socket
@@ -52,7 +53,9 @@ def _text(module: str) -> str:
 
 def _write(directory: int, name: str, text: str) -> None:
     temporary = name + ".new"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary, dir_fd=directory)
     file = os.open(temporary, flags, 0o700, dir_fd=directory)
     try:
         pidfile.write_all(file, os.fsencode(text))

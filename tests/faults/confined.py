@@ -1,7 +1,7 @@
-"""Runs a program with less than the tests have: without root's way around file modes, as another
-user, or with lower limits.
+"""Runs a program with less than the tests have: without root's way around file modes, without its
+right to signal others, as another user, or with lower limits.
 
-    confined.py [--respect-modes] [--uid N] [--nofile N] [--nproc N] PROGRAM ARGUMENT…
+    confined.py [--respect-modes] [--no-kill] [--uid N] [--nofile N] [--nproc N] PROGRAM ARGUMENT…
 
 `--nproc` counts the user's processes, so it comes with a user of its own: with --uid as root, else
 with a user namespace, in which the kernel counts anew.
@@ -13,7 +13,7 @@ import os
 import resource
 
 PR_CAPBSET_DROP, PR_SET_KEEPCAPS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 24, 8, 47, 2
-CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER = 1, 2, 3
+CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_KILL = 1, 2, 5
 CLONE_NEWUSER = 0x10000000
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -23,10 +23,10 @@ def call(function, *values):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), function.__name__)
 
 
-def respect_modes():
+def lose(*capabilities):
     """Root goes through closed doors with capabilities; what is exec'ed does not get these."""
     if os.geteuid() == 0:
-        for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+        for capability in capabilities:
             call(LIBC.prctl, PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
@@ -61,13 +61,16 @@ def count_processes_anew():
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--respect-modes", action="store_true")
+    parser.add_argument("--no-kill", action="store_true")
     parser.add_argument("--uid", type=int)
     parser.add_argument("--nofile", type=int)
     parser.add_argument("--nproc", type=int)
     parser.add_argument("argv", nargs=argparse.REMAINDER)
     options = parser.parse_args()
     if options.respect_modes:
-        respect_modes()
+        lose(CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH)
+    if options.no_kill:
+        lose(CAP_KILL)
     if options.uid is not None:
         become(options.uid)
     elif options.nproc is not None:
