@@ -85,8 +85,8 @@ def hunt(it: Run, kills: int, until: float) -> None:
     chance = it.killer.chance
     told = time.monotonic()
     files = len(it.submitters.files)
-    while len(it.killer.strikes) < kills and time.monotonic() < until:
-        done = len(it.killer.strikes)
+    while it.killer.kills < kills and time.monotonic() < until:
+        done = it.killer.kills
         it.submitters.let(files * done / kills + SUBMITTERS)
         time.sleep(chance.random() * LONGEST_PAUSE)
         wake(it.places)
@@ -94,7 +94,7 @@ def hunt(it: Run, kills: int, until: float) -> None:
         if time.monotonic() > told + 60:
             told = time.monotonic()
             say(f"  {done} kills, {len(it.submitters.submitted)} tasks submitted")
-    if len(it.killer.strikes) >= kills:
+    if it.killer.kills >= kills:
         it.submitters.let(files)
         while it.submitters.busy and time.monotonic() < until:
             time.sleep(0.05)
@@ -171,12 +171,12 @@ def evidence(it: Run) -> Evidence:
 
 def summary(seed: int, it: Run, found: Evidence, wrong: list[str], took: float) -> None:
     """What was done, what came of it, and what is wrong."""
-    kills = collections.Counter(strike.what for strike in found.strikes)
+    struck = collections.Counter(strike.what for strike in found.strikes)
     attempts = [said for row in found.rows.values() for said in row.attempts.values()]
     outcomes = collections.Counter(said.end.outcome for said in attempts)
     done = it.commands
     say(f"seed {seed}: {len(found.rows)} tasks, {len(attempts)} attempts, {took:.0f} s")
-    say(f"  kills   {sum(kills.values())}: " + _counts(kills))
+    say(f"  kills   {it.killer.kills}: {_counts(struck)}")
     say(f"  commands {done.done}, {done.killed} of them killed, {done.told_again} applied again")
     skipped = sum(not row.attempts for row in found.rows.values())
     say(f"  ends    {_counts(outcomes)}, skipped {skipped}")

@@ -30,7 +30,7 @@ SENDER_CALLS = 4                     # how many calls one sender has under way a
 
 
 class Strike(NamedTuple):
-    """One kill: of what, and the wall clock before and after it."""
+    """One kill, reload or end: of what, and the wall clock before and after it."""
 
     what: str
     before: float
@@ -221,12 +221,12 @@ def _pidfile(evidence: Evidence, job: Job, row: Row) -> Iterator[str]:
 def lost(evidence: Evidence) -> Iterator[str]:
     """Each `lost` attempt has a kill of its own that explains it.
 
-    Kill of guardian and supervisor: whatever ran then. Of the guardian alone: what an earlier
-    supervisor had started. Of the supervisor: the one attempt that stands between its commit and
-    its recorded pid.
+    Kill of guardian and supervisor, or their end on request: whatever ran then. Of the guardian
+    alone: what an earlier supervisor had started. Of the supervisor: the one attempt that stands
+    between its commit and its recorded pid.
     """
     deaths = [one for one in evidence.strikes if one.what in ("supervisor", "both")]
-    guardians = [one for one in evidence.strikes if one.what in ("guardian", "both")]
+    guardians = [one for one in evidence.strikes if one.what in ("guardian", "both", "end")]
     successions = deaths + [one for one in guardians if one not in deaths]
     starts: Counter[Strike] = Counter()
     for name, row in evidence.rows.items():
@@ -249,7 +249,7 @@ def _costs(strike: Strike, said: Said, successions: list[Strike]) -> bool:
     followed by the supervisor, and that one by a new supervisor."""
     if not said.started <= strike.after or not strike.before <= said.ended:
         return False
-    if strike.what == "both":
+    if strike.what != "guardian":
         return True
     return any(said.started <= one.after < strike.after for one in successions)
 

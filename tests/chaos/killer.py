@@ -1,6 +1,7 @@
 """The seeded killer: SIGKILL to supervisor, guardian, both, a running task, the report sender.
 
-It writes down what it killed and when; of a task also which attempt it aimed at.
+Now and then it is polite: SIGHUP (reload) and SIGTERM (end) to the guardian. It writes down what it
+struck and when; of a task also which attempt it aimed at.
 """
 
 import contextlib
@@ -14,11 +15,13 @@ from ltspec.paths import Places
 from tests.chaos.auditor import Strike
 from tests.chaos.journal import Attempt, Journal
 
-TARGETS = {"supervisor": 50, "guardian": 13, "both": 10, "task": 20, "sender": 7}
+TARGETS = {"supervisor": 50, "guardian": 13, "both": 10, "task": 20, "sender": 7, "reload": 4,
+           "end": 3}
+POLITE = {"reload": signal.SIGHUP, "end": signal.SIGTERM}
 
 
 class Killer:
-    """Strikes when told; `strikes` and `victims` are its memory."""
+    """Strikes when told; `strikes` and `victims` are its memory, `kills` counts the SIGKILLs."""
 
     def __init__(self, places: Places, root: Path, chance: random.Random) -> None:
         self.places = places
@@ -26,6 +29,10 @@ class Killer:
         self.chance = chance
         self.strikes: list[Strike] = []
         self.victims: set[Attempt] = set()
+
+    @property
+    def kills(self) -> int:
+        return sum(strike.what not in POLITE for strike in self.strikes)
 
     def strike(self) -> bool:
         """Kill what chance says; False where it is not there at this moment."""
@@ -40,6 +47,8 @@ class Killer:
         guardian = self._guardian()
         if guardian is None:
             return False
+        if what in POLITE:
+            return self._kill(what, guardian)
         supervisors = [pid for pid in _children(guardian) if _runs(pid, "ltspec.supervisor.main")]
         if not supervisors:
             if what == "supervisor":
@@ -109,7 +118,7 @@ class Killer:
         before = time.time()
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, POLITE.get(what, signal.SIGKILL))
         if pids:
             self.strikes.append(Strike(what, before, time.time()))
         return bool(pids)

@@ -246,7 +246,9 @@ def test_harm_is_found(doctor, harm, words):
     assert [line for line in doctor.audit() if words in line]
 
 
-@pytest.mark.parametrize(("what", "lost"), [("supervisor", [NEXT]), ("both", [ONE, NEXT])])
+@pytest.mark.parametrize(("what", "lost"), [
+    ("supervisor", [NEXT]), ("both", [ONE, NEXT]), ("end", [ONE, NEXT]),
+])
 def test_what_a_kill_may_cost_is_no_harm(doctor, what, lost):
     doctor.strikes.append(Strike(what, ENDED + 1.2, ENDED + 1.2))
     doctor.rows[ONE].attempts[1] = doctor.rows[ONE].attempts[1]._replace(ended=ENDED + 2)
