@@ -156,8 +156,8 @@ def _tell_system(error: OSError) -> int:
     if error.errno is None or error.strerror is None:
         return _report_bug(error, sys.argv[1:])
     _reader_left()
-    place = f" {os.fsdecode(error.filename)}" if error.filename else ""
-    plain.error(f"the system does not allow it:{place}: {error.strerror}")
+    place = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+    plain.error(f"the system does not allow it: {place}{error.strerror}")
     return CANNOT
 
 

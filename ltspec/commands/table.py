@@ -41,6 +41,13 @@ COMMANDS = {
     "man": "print the manual pages",
 }
 
+# What such a command is called elsewhere.
+MEANT = {
+    "check": "validate", "lint": "validate", "test": "validate", "template": "render",
+    "submit": "apply", "ps": "list", "status": "list", "inspect": "show", "tail": "logs",
+    "cancel": "stop", "kill": "stop", "restart": "retry", "rm": "remove", "delete": "remove",
+}
+
 
 def load(name: str) -> ModuleType:
     """The module of a command. Raises UsageError, with the closest names, where there is none."""
@@ -52,7 +59,8 @@ def load(name: str) -> ModuleType:
 def _unknown(name: str) -> str:
     import difflib
 
-    close = difflib.get_close_matches(name, COMMANDS, n=2, cutoff=0.5)
+    meant = MEANT.get(name)
+    close = [meant] if meant else difflib.get_close_matches(name, COMMANDS, n=2, cutoff=0.5)
     hint = " or ".join(f"`ltspec {one}`" for one in close)
     advice = f"did you mean {hint}?" if hint else "`ltspec --help` lists the commands"
     return f"there is no command {name!r}\n{advice}"

@@ -13,10 +13,13 @@ STDIN = "-"
 
 
 class Found(NamedTuple):
-    """One file: how it is called in problems, and its absolute path ("" for standard input)."""
+    """One file: how it is called in problems, its absolute path ("" for standard input), and the
+    directories whose files are given with it: the one that was named, and its own.
+    """
 
     name: str
     path: str
+    trees: tuple[str, ...] = ()
 
 
 def find(paths: Sequence[str], root: str | None) -> tuple[list[Found], list[Problem]]:
@@ -27,7 +30,7 @@ def find(paths: Sequence[str], root: str | None) -> tuple[list[Found], list[Prob
     problems: list[Problem] = []
     for given in paths:
         try:
-            names = list(_names(given))
+            names = list(_names(given, root))
         except OSError as error:
             problems.append(Problem("LT101", f"cannot read it: {_reason(error)}", given))
             continue
@@ -35,19 +38,28 @@ def find(paths: Sequence[str], root: str | None) -> tuple[list[Found], list[Prob
             problems.append(_nothing(given))
         for name in names:
             path = "" if name == STDIN else os.path.realpath(name)
-            if root is not None and path and not _within(path, root):
-                problems.append(Problem("LT101", f"is not within {root}", name,
-                                        hint="--untrusted reads nothing outside"))
+            if root is not None and path and not within(path, root):
+                problems.append(Problem("LT101", f"is not within {os.path.realpath(root)}", name,
+                                        hint="--untrusted reads nothing outside that directory; "
+                                             "--root names another one"))
             else:
-                files.setdefault(path, Found("<stdin>" if name == STDIN else name, path))
+                files.setdefault(path, Found("<stdin>" if name == STDIN else name, path,
+                                             _trees(given, path)))
     return list(files.values()), problems
 
 
-def _within(path: str, root: str) -> bool:
+def _trees(given: str, path: str) -> tuple[str, ...]:
+    if not path:
+        return ()
+    return (os.path.dirname(path), *([os.path.realpath(given)] if os.path.isdir(given) else []))
+
+
+def within(path: str, root: str) -> bool:
+    """True where an absolute path without symbolic links lies in the directory `root`."""
     return os.path.commonpath([path, os.path.realpath(root)]) == os.path.realpath(root)
 
 
-def _names(given: str) -> Iterator[str]:
+def _names(given: str, root: str | None) -> Iterator[str]:
     if given == STDIN or not os.path.lexists(given):
         if given == STDIN:
             yield given
@@ -57,18 +69,38 @@ def _names(given: str) -> Iterator[str]:
             yield from (name for name in sorted(glob.glob(given, recursive=True))
                         if not os.path.isdir(name))
     elif os.path.isdir(given):
-        yield from _in_directory(given)
+        yield from _in_directory(given, root)
     else:
         yield given
 
 
-def _in_directory(directory: str) -> Iterator[str]:
+def _in_directory(directory: str, root: str | None) -> Iterator[str]:
+    """The specs in and below it. Links to directories are followed, as a glob does, each directory
+    once; one that leads out of `root` is named instead of searched.
+    """
+    waiting, seen = [directory], set[str]()
+    while waiting:
+        place = waiting.pop(0)
+        here = os.path.realpath(place)
+        if root is not None and not within(here, root):
+            yield place
+        elif here not in seen:
+            yield from _tree(place, seen, waiting)
+
+
+def _tree(directory: str, seen: set[str], links: list[str]) -> Iterator[str]:
+    """Without following the links to directories: they are noted, and what they lead to is called
+    by its own name where it is reached without them.
+    """
+    seen.add(os.path.realpath(directory))
     for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
         if entry.name.startswith("."):
             continue
         path = entry.path.removeprefix("./")
         if entry.is_dir(follow_symlinks=False):
-            yield from _in_directory(path)
+            yield from _tree(path, seen, links)
+        elif entry.is_dir():
+            links.append(path)
         elif entry.name.endswith(ENDINGS):
             yield path
 

@@ -25,6 +25,7 @@ def test_without_a_command_the_overview_and_2(host):
     ("words", "text"),
     [
         (["aply"], "did you mean `ltspec apply`"),
+        (["lint"], "did you mean `ltspec validate`"),
         (["xyzzy"], "`ltspec --help` lists the commands"),
         (["--verbose", "list"], "there is no option '--verbose'"),
         (["--config"], "--config needs a file"),

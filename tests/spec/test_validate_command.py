@@ -50,6 +50,18 @@ def test_standard_input_and_globs(host):
     host.ltspec("validate", "jobs/*.toml", code=1)
 
 
+def test_links_to_directories_are_followed_each_directory_once(host):
+    host.write("shared/a.yml", GOOD)
+    host.write("jobs/real/b.yml", "id: two\ncomand: x\n")
+    os.symlink("../shared", host.jobs / "shared")
+    os.symlink("real", host.jobs / "alias")
+    os.symlink("..", host.jobs / "real" / "up")
+    done = host.ltspec("validate", "jobs", code=1)
+    assert done.stdout.splitlines()[-1] == "2 files, 1 task: 1 error"
+    assert done.stdout.startswith("jobs/real/b.yml:2:1")
+    assert "1 error" in host.ltspec("validate", "jobs/**/*.yml", code=1).stdout
+
+
 @pytest.mark.parametrize(("variable", "start"), [
     ("GITHUB_ACTIONS", "::error "), ("GITLAB_CI", "[")])
 def test_inside_ci_its_format_is_chosen_and_stands_alone_on_stdout(host, variable, start):
@@ -77,8 +89,12 @@ def test_untrusted_reads_nothing_outside_its_root(host):
     host.write("jobs/a.yml", GOOD)
     os.symlink(host.root / "outside.yml", host.jobs / "link.yml")
     done = host.ltspec("validate", "--untrusted", "--root", "jobs", "jobs", code=1)
-    assert "is not within" in done.stdout
-    assert "jobs/link.yml" in done.stdout
+    assert f"jobs/link.yml: error: is not within {host.jobs}" in done.stdout
+    (host.jobs / "link.yml").unlink()
+    os.symlink("/", host.jobs / "link")
+    done = host.ltspec("validate", "--untrusted", "--root", "jobs", "jobs", code=1)
+    assert f"jobs/link: error: is not within {host.jobs}" in done.stdout
+    assert "--root names another" in done.stdout
 
 
 def test_untrusted_survives_what_would_eat_memory(host):
