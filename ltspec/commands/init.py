@@ -1,9 +1,12 @@
-"""`ltspec init`: a starting point that validates and runs as it is. Overwrites nothing."""
+"""`ltspec init`: a starting point that validates and runs as it is. Overwrites nothing but the
+schemas, which belong to the installed version.
+"""
 
 from __future__ import annotations
 
 import os
 
+from ltspec import __version__
 from ltspec.commands import arguments
 from ltspec.errors import CannotDo
 from ltspec.output import plain
@@ -17,9 +20,11 @@ EXAMPLES = (
     ("ltspec init /srv/tasks", "in another directory"),
 )
 DESCRIPTION = (
-    "Write jobs/ with a spec to begin with, a configuration, a CI workflow, and the settings by\n"
-    "which an editor completes and checks specs. A file that is there already is kept."
+    "Write jobs/ with a spec to begin with, a configuration, CI files for GitHub and GitLab, a\n"
+    "pre-commit hook, and the settings by which an editor completes and checks specs. A file that\n"
+    "is there already is kept; the schemas in .ltspec/ are renewed. Delete what you do not need."
 )
+SCHEMAS = ".ltspec/"
 JOB = """\
 # yaml-language-server: $schema=../.ltspec/job.schema.json
 #
@@ -73,28 +78,57 @@ retention:
   age: 90d
   size: 1GiB
 """
-WORKFLOW = """\
+# SOURCE is what pip is given to install ltspec from: see `source`.
+GITHUB = """\
 name: specs
 on: [push, pull_request]
 jobs:
   validate:
     runs-on: ubuntu-latest
     permissions: { contents: read }
+    env: { LTSPEC: "SOURCE" }
     steps:
       - uses: actions/checkout@v4
       - uses: actions/setup-python@v5
         with: { python-version: "3.12" }
-      - run: pip install ltspec
+      - run: pip install "$LTSPEC"
       - run: ltspec validate jobs/ --strict
+"""
+GITLAB = """\
+specs:
+  image: python:3.12
+  variables: { LTSPEC: "SOURCE" }
+  script:
+    - pip install "$LTSPEC"
+    - ltspec validate jobs/ --strict > gl-code-quality-report.json
+  artifacts:
+    when: always
+    reports:
+      codequality: gl-code-quality-report.json
+"""
+PRE_COMMIT = """\
+repos:
+  - repo: local
+    hooks:
+      - id: ltspec-validate
+        name: validate ltspec job specs
+        entry: ltspec validate --format text
+        language: system
+        always_run: true
+        pass_filenames: false
 """
 EDITOR = """\
 {
   "yaml.schemas": {
-    "./.ltspec/job.schema.json": "jobs/*.yml",
+    "./.ltspec/job.schema.json": [
+      "jobs/*.yml", "jobs/*.yaml", "jobs/**/*.yml", "jobs/**/*.yaml"
+    ],
     "./.ltspec/config.schema.json": "ltspec.yml"
   }
 }
 """
+GIT_IGNORE = "/archives/\n"
+UNKNOWN_SOURCE = "git+https://YOUR-HOST/ltspec@COMMIT"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -105,20 +139,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write what is not there."""
-    written: list[str] = []
-    kept: list[str] = []
+    """Write what is not there, and the schemas anew."""
+    done: dict[str, list[str]] = {"written": [], "renewed": [], "kept": []}
     for name, text in _files().items():
         path = os.path.join(args.directory, name)
-        (written if _write(path, text) else kept).append(os.path.normpath(path))
+        done[_write(path, text, ours=name.startswith(SCHEMAS))].append(os.path.normpath(path))
     if args.json:
         from ltspec.output import records
 
-        records.document({"written": written, "kept": kept})
+        records.document(done)
         return 0
-    plain.lines([*(f"written  {plain.safe(path)}" for path in written),
-                 *(f"kept     {plain.safe(path)} (it is there already)" for path in kept)])
+    notes = {"kept": " (it is there already)", "renewed": " (of this version of ltspec)"}
+    plain.lines(f"{what:<8} {plain.safe(path)}{notes.get(what, '')}"
+                for what, paths in done.items() for path in paths)
     where = "" if args.directory == "." else f"cd {args.directory}; "
+    if source() == UNKNOWN_SOURCE:
+        plain.line(f"in the CI files put where pip finds ltspec in the place of {UNKNOWN_SOURCE}")
     plain.line(f"next: {where}ltspec validate && ltspec apply jobs/ --wait")
     return 0
 
@@ -130,21 +166,51 @@ def _files() -> dict[str, str]:
     return {
         "jobs/backup.yml": JOB,
         "ltspec.yml": CONFIG,
-        ".github/workflows/specs.yml": WORKFLOW,
+        ".gitignore": GIT_IGNORE,
+        ".github/workflows/specs.yml": GITHUB.replace("SOURCE", source()),
+        ".gitlab-ci.yml": GITLAB.replace("SOURCE", source()),
+        ".pre-commit-config.yaml": PRE_COMMIT,
         ".vscode/settings.json": EDITOR,
-        ".ltspec/job.schema.json": (schemas / "job.schema.json").read_text(encoding="utf-8"),
-        ".ltspec/config.schema.json": (schemas / "config.schema.json").read_text(encoding="utf-8"),
+        **{f"{SCHEMAS}{name}": (schemas / name).read_text(encoding="utf-8")
+           for name in ("job.schema.json", "config.schema.json")},
     }
 
 
-def _write(path: str, text: str) -> bool:
-    """True where it was written, False where something is there."""
+def source() -> str:
+    """What pip installs this ltspec from on another machine: a place holder where it cannot."""
+    import json
+    from importlib.metadata import PackageNotFoundError, distribution
+
     try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        written = distribution("ltspec").read_text("direct_url.json")    # PEP 610
+    except PackageNotFoundError:
+        return UNKNOWN_SOURCE
+    if not written:                                    # from a package index
+        return f"ltspec=={__version__}"
+    origin = json.loads(written)
+    if origin["url"].startswith("file:"):
+        return UNKNOWN_SOURCE
+    if "vcs_info" in origin:
+        return f"{origin['vcs_info']['vcs']}+{origin['url']}@{origin['vcs_info']['commit_id']}"
+    return str(origin["url"])
+
+
+def _write(path: str, text: str, *, ours: bool) -> str:
+    """What was done with it: a file that is there is kept, but where it is `ours` renewed."""
+    try:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        if ours and os.path.exists(path):
+            with open(path, "r+", encoding="utf-8") as file:
+                if file.read() == text:
+                    return "kept"
+                file.seek(0)
+                file.truncate()
+                file.write(text)
+            return "renewed"
         with open(path, "x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        return False
+        return "kept"
     except OSError as error:
         raise CannotDo(f"cannot write {path}: {error.strerror}") from error
-    return True
+    return "written"

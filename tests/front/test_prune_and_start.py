@@ -5,6 +5,10 @@ import os
 import sys
 
 import pytest
+import yaml
+
+from ltspec import __version__
+from ltspec.commands import init
 
 
 def job(name):
@@ -69,7 +73,55 @@ def test_init_writes_a_start_that_validates_and_runs_and_keeps_what_is_there(hos
     host.ltspec("validate", "--strict", cwd=place, code=0)
     host.ltspec("apply", "jobs/", "--wait", cwd=place, code=0)
     assert list((place / "archives").glob("*.tar.gz"))
-    json.loads((place / ".vscode/settings.json").read_text())
+    patterns = json.loads((place / ".vscode/settings.json").read_text())["yaml.schemas"]
+    assert all((place / schema).is_file() for schema in patterns)
+    host.run(["git", "init", "--quiet", "."], cwd=place)
+    assert "archives" not in host.run(["git", "status", "--porcelain"], cwd=place).stdout
+
+
+def test_init_renews_the_schemas_of_another_version_and_nothing_else(host):
+    host.ltspec("init", code=0)
+    schema = host.root / ".ltspec/job.schema.json"
+    current = schema.read_text()
+    schema.write_text("{}")
+    host.write(".gitignore", "mine\n")
+    done = host.json("init", code=0)
+    assert done["renewed"] == [".ltspec/job.schema.json"]
+    assert (done["written"], schema.read_text()) == ([], current)
+    assert (host.root / ".gitignore").read_text() == "mine\n"
+
+
+def test_inits_ci_files_and_hook_run_what_validates_here(host):
+    host.ltspec("init", code=0)
+    github = yaml.safe_load((host.root / ".github/workflows/specs.yml").read_text())
+    (job,) = github["jobs"].values()
+    gitlab = yaml.safe_load((host.root / ".gitlab-ci.yml").read_text())["specs"]
+    (repo,) = yaml.safe_load((host.root / ".pre-commit-config.yaml").read_text())["repos"]
+    assert job["env"] == gitlab["variables"] == {"LTSPEC": init.source()}
+    lines = [job["steps"][-1]["run"], gitlab["script"][-1], repo["hooks"][0]["entry"]]
+    for line in lines:
+        assert host.run(["/bin/sh", "-c", line], env={"GITLAB_CI": "true"}).returncode == 0
+    (report,) = gitlab["artifacts"]["reports"].values()
+    assert json.loads((host.root / report).read_text()) == []
+
+
+@pytest.mark.parametrize(("origin", "source"), [
+    (None, f"ltspec=={__version__}"),
+    ({"url": "https://host/ltspec", "vcs_info": {"vcs": "git", "commit_id": "abc"}},
+     "git+https://host/ltspec@abc"),
+    ({"url": "https://host/l.whl", "archive_info": {}}, "https://host/l.whl"),
+    ({"url": "file:///home/me/ltspec", "dir_info": {}}, init.UNKNOWN_SOURCE),
+    ({"url": "file:///home/me/l", "vcs_info": {"vcs": "git", "commit_id": "a"}},
+     init.UNKNOWN_SOURCE),
+])
+def test_inits_ci_files_install_ltspec_from_where_it_came(origin, source, tmp_path, monkeypatch):
+    about = tmp_path / "ltspec-0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Name: ltspec\n")
+    if origin:
+        (about / "direct_url.json").write_text(json.dumps(origin))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert init.source() == source
 
 
 def complete(host, *words):
