@@ -27,7 +27,8 @@ EXAMPLES = (
 DESCRIPTION = (
     "Check spec files: YAML, schema, variables, templates, ids, needs. It depends only on the\n"
     "files and options given, never on this host; values that are not given are taken from the\n"
-    "examples of the inputs. Exit code 0: no problems, 1: problems, 2: wrong usage."
+    "examples of the inputs. What cannot be checked without a value is named, and a problem with\n"
+    "--strict. Exit code 0: no problems, 1: problems, 2: wrong usage."
 )
 
 
@@ -36,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", metavar="PATH", nargs="*",
                         help="a file, a directory, a glob, or - for standard input (default: jobs)")
     arguments.add_variables(parser)
-    parser.add_argument("--strict", action="store_true", help="count warnings as errors")
+    parser.add_argument("--strict", action="store_true",
+                        help="count warnings as errors, and what could not be checked")
     parser.add_argument("--format", choices=findings.FORMATS,
                         help="default: that of the CI system that runs it, else text")
     parser.add_argument("--json", action="store_const", const="json", dest="format",
@@ -91,13 +93,15 @@ def _config(args: argparse.Namespace) -> tuple[Config, tuple[object, ...]]:
 def _built(args: argparse.Namespace, loaded: Loaded, problems: tuple[object, ...]) -> Report:
     from ltspec.output.findings import Report
 
+    found = (*problems, *loaded.problems, *(loaded.unchecked if args.strict else ()))
     return Report(
-        problems=(*problems, *loaded.problems),  # type: ignore[arg-type] # InvalidSpec holds objects
+        problems=found,  # type: ignore[arg-type] # InvalidSpec holds objects
         files=loaded.names,
         tasks=len(loaded.tasks),
         skipped=len(loaded.skipped),
         unknown=loaded.unknown,
         strict=args.strict,
+        unchecked=() if args.strict else loaded.unchecked,
     )
 
 
@@ -112,4 +116,7 @@ def _untrusted(args: argparse.Namespace) -> Report:
     if isinstance(answer, str):
         hint = "look for what grows or repeats in the specs"
         return Report((Problem("LT305", answer, hint=hint),), (), 0, strict=args.strict)
-    return Report(*(tuple(Problem(*row) for row in answer[0]), tuple(answer[1]), *answer[2:]))
+    report = Report(*answer)
+    return report._replace(files=tuple(report.files),
+                           problems=tuple(Problem(*row) for row in report.problems),
+                           unchecked=tuple(Problem(*row) for row in report.unchecked))

@@ -1,7 +1,7 @@
 """What only all tasks together tell: identities that clash, needs that lead nowhere or in a circle.
 
-Pure. Works on the rendered turns of all documents; a task of which too little is known (validate
-without a required input) is left out, and then an unknown `needs` is not called wrong.
+Pure. Works on what is known of the rendered turns of all documents. Where validate does not know a
+task's queue or id, it may be what a `needs` names, if the constant ends of its texts allow that.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ltspec.model import Need, TaskSpec
 from ltspec.spec.problems import Path, Problem, closest, did_you_mean
-from ltspec.spec.templates import UNKNOWN
+from ltspec.spec.templates import has_template
 from ltspec.spec.turns import Turn
 
 Key = tuple[str, str, str]                    # manager, queue, id
@@ -17,7 +17,7 @@ Key = tuple[str, str, str]                    # manager, queue, id
 
 class Rules(NamedTuple):
     """What the config and the purpose add: the closed set of queues, and whether a `needs` that is
-    in none of the files may be in the catalogue.
+    in none of the tasks may be elsewhere: in the catalogue, or in a file that could not be read.
     """
 
     queues: frozenset[str] | None
@@ -34,27 +34,23 @@ class Checked(NamedTuple):
 def check(turns: Sequence[Turn], rules: Rules) -> Checked:
     """All checks across tasks."""
     problems: list[Problem] = []
-    known = [turn for turn in turns if turn.spec is not None]
-    kept = _unique(known, problems)
+    kept = _unique([turn for turn in turns if turn.known is not None], problems)
     _check_queues(kept, rules, problems)
-    hazy = any(turn.spec is None and turn.id is UNKNOWN for turn in turns)
-    silent = {turn.id for turn in turns if turn.spec is None and isinstance(turn.id, str)}
-    index = _Index(kept)
+    index = _Index(kept, [turn for turn in turns if turn.known is None or turn.failed])
     resolved = [
-        turn._replace(spec=_resolve(turn, index, silent, problems,
-                                     elsewhere=hazy or rules.needs_elsewhere))
-        if turn.spec is not None and turn.spec.needs else turn
+        _resolve(turn, index, problems, elsewhere=rules.needs_elsewhere)
+        if _known(turn).needs else turn
         for turn in kept
     ]
     _check_circles(resolved, problems)
     return Checked(resolved, problems)
 
 
-def _spec(turn: Turn) -> TaskSpec:
-    spec = turn.spec
-    if spec is None:
-        raise TypeError("a turn without a task")
-    return spec
+def _known(turn: Turn) -> TaskSpec:
+    known = turn.known
+    if known is None:
+        raise TypeError("a turn of which queue or id are not known")
+    return known
 
 
 def _place(turn: Turn, name: str, sub: Path = ()) -> tuple[Any, Path]:
@@ -80,12 +76,15 @@ def _where(turn: Turn) -> str:
 def _unique(turns: Sequence[Turn], problems: list[Problem]) -> list[Turn]:
     seen: dict[Key, Turn] = {}
     files: dict[Key, Turn] = {}
-    queues = {(_spec(turn).manager, _spec(turn).queue): turn for turn in reversed(turns)}
+    queues = {(_known(turn).manager, _known(turn).queue): turn for turn in reversed(turns)}
     kept: list[Turn] = []
     for turn in turns:
-        spec = _spec(turn)
+        spec = _known(turn)
         key = (spec.manager, spec.queue, spec.id)
         file = (spec.manager, spec.queue, spec.pidfile_name or spec.id)
+        if "when" in turn.unchecked:
+            kept.append(turn)                 # it may be there where another one is not
+            continue
         if key in seen:
             problems.append(_duplicate(turn, seen[key]))
             continue
@@ -108,7 +107,7 @@ def _unique(turns: Sequence[Turn], problems: list[Problem]) -> list[Turn]:
 
 
 def _duplicate(turn: Turn, first: Turn) -> Problem:
-    spec = _spec(turn)
+    spec = _known(turn)
     if turn.definition is first.definition:
         message = (f"`{spec.id}` twice: in turn {first.number + 1} and turn {turn.number + 1} "
                    "of the loop")
@@ -123,7 +122,7 @@ def _check_queues(turns: Iterable[Turn], rules: Rules, problems: list[Problem]) 
     if rules.queues is None:
         return
     for turn in turns:
-        queue = _spec(turn).queue
+        queue = _known(turn).queue
         if queue and queue not in rules.queues:
             problems.append(_problem(
                 turn, "queue", "LT405", f"the config has no queue `{queue}`",
@@ -131,38 +130,66 @@ def _check_queues(turns: Iterable[Turn], rules: Rules, problems: list[Problem]) 
 
 
 class _Index:
-    """Tasks by what `needs` names them with."""
+    """Tasks by what `needs` names them with; `others` are those that it may name all the same."""
 
-    def __init__(self, turns: Sequence[Turn]) -> None:
+    def __init__(self, turns: Sequence[Turn], others: Sequence[Turn]) -> None:
         self.by_key: dict[Key, Turn] = {}
         self.by_id: dict[tuple[str, str], list[Turn]] = {}
+        self.others = others
         for turn in turns:
-            spec = _spec(turn)
-            self.by_key[spec.manager, spec.queue, spec.id] = turn
-            self.by_id.setdefault((spec.manager, spec.id), []).append(turn)
+            spec = _known(turn)
+            key = (spec.manager, spec.queue, spec.id)
+            if self.by_key.setdefault(key, turn) is turn:
+                self.by_id.setdefault((spec.manager, spec.id), []).append(turn)
+
+    def may_be(self, need: Need) -> bool:
+        """True where a task may be meant that is wrong, left out by `when`, or not wholly known."""
+        return any(
+            _could_be(turn, "id", need.id)
+            and (need.queue is None or _could_be(turn, "queue", need.queue))
+            for turn in self.others
+        )
 
     def names(self, manager: str) -> list[str]:
         return [name for owner, name in self.by_id if owner == manager]
 
 
-def _resolve(turn: Turn, index: _Index, silent: set[str], problems: list[Problem],
-             *, elsewhere: bool) -> TaskSpec:
-    spec = _spec(turn)
+def _could_be(turn: Turn, name: str, text: str) -> bool:
+    """Whether a task's id or queue may be `text`, as far as their constant ends tell."""
+    if turn.failed or name in turn.definition.broken:
+        return name == "queue" or not isinstance(turn.id, str) or turn.id == text
+    if name == "id" and isinstance(turn.id, str):
+        return bool(turn.id == text)
+    field = turn.definition.fields.get(name)
+    if field is None:
+        return name == "id"                   # that it is missing is reported
+    written = field.value.written
+    if not has_template(written):
+        return bool(written == text)
+    first = min(at for at in (written.find("{{"), written.find("{%")) if at >= 0)
+    prefix, suffix = written[:first], written[max(written.rfind("}}"), written.rfind("%}")) + 2:]
+    return (len(text) > len(prefix) + len(suffix)
+            and text.startswith(prefix) and text.endswith(suffix))
+
+
+def _resolve(turn: Turn, index: _Index, problems: list[Problem], *, elsewhere: bool) -> Turn:
+    spec = _known(turn)
     needs: list[Need] = []
     for at, need in enumerate(spec.needs):
         found = _find(spec, need, index)
         if len(found) > 1:
-            queues = ", ".join(sorted(_spec(one).reference for one in found))
+            queues = ", ".join(sorted(_known(one).reference for one in found))
             problems.append(_problem(turn, "needs", "LT409",
                                      f"`{need.id}` may be any of {queues}", (at,),
                                      "write QUEUE/ID"))
         elif found:
-            needs.append(need._replace(queue=_spec(found[0]).queue))
+            needs.append(need._replace(queue=_known(found[0]).queue))
         else:
-            if not elsewhere and need.id not in silent:
+            if not elsewhere and not index.may_be(need):
                 problems.append(_unknown_need(turn, at, need, index))
             needs.append(need)
-    return spec._replace(needs=tuple(needs))
+    resolved = spec._replace(needs=tuple(needs))
+    return turn._replace(known=resolved, spec=resolved if turn.spec is not None else None)
 
 
 def _find(spec: TaskSpec, need: Need, index: _Index) -> list[Turn]:
@@ -170,17 +197,17 @@ def _find(spec: TaskSpec, need: Need, index: _Index) -> list[Turn]:
         found = index.by_key.get((spec.manager, need.queue, need.id))
         return [found] if found else []
     candidates = index.by_id.get((spec.manager, need.id), [])
-    same_file = [turn for turn in candidates if _spec(turn).source == spec.source]
+    same_file = [turn for turn in candidates if _known(turn).source == spec.source]
     return same_file or candidates
 
 
 def _unknown_need(turn: Turn, at: int, need: Need, index: _Index) -> Problem:
     name = f"{need.queue}/{need.id}" if need.queue else need.id
-    others = index.by_id.get((_spec(turn).manager, need.id))
+    others = index.by_id.get((_known(turn).manager, need.id))
     if others:
-        hint = f"did you mean `{_spec(others[0]).reference}`?"
+        hint = f"did you mean `{_known(others[0]).reference}`?"
     else:
-        near = closest(need.id, index.names(_spec(turn).manager))
+        near = closest(need.id, index.names(_known(turn).manager))
         hint = f"did you mean `{near}`?" if near else "give the file that declares it as well"
     return _problem(turn, "needs", "LT402", f"needs `{name}`, which none of the files declares",
                     (at,), hint)
@@ -190,13 +217,13 @@ def _check_circles(turns: Sequence[Turn], problems: list[Problem]) -> None:
     graph: dict[Key, list[Key]] = {}
     by_key: dict[Key, Turn] = {}
     for turn in turns:
-        spec = _spec(turn)
+        spec = _known(turn)
         key = (spec.manager, spec.queue, spec.id)
-        by_key[key] = turn
-        graph[key] = [(spec.manager, need.queue, need.id) for need in spec.needs
-                      if need.queue is not None]
+        by_key.setdefault(key, turn)
+        graph.setdefault(key, []).extend((spec.manager, need.queue, need.id)
+                                         for need in spec.needs if need.queue is not None)
     for circle in circles(graph):
-        names = [_spec(by_key[key]).reference for key in circle]
+        names = [_known(by_key[key]).reference for key in circle]
         turn = by_key[circle[0]]
         problems.append(_problem(turn, "needs", "LT403",
                                  "needs in a circle: " + " -> ".join((*names, names[0])),

@@ -323,6 +323,13 @@ CODES: dict[str, Code] = {
         "task will not have it either.",
         severity=WARNING,
     ),
+    "LT509": Code(
+        "not checked",
+        "`validate` could not check these fields: they need a value of an input that has neither "
+        "a default nor examples, the environment, or a file that is not in the directories of "
+        "the specs. It fails only with --strict, and is else a note beside the summary.",
+        severity=WARNING,
+    ),
     # --- the host (apply and plan)
     "LT601": Code(
         "unknown user",

@@ -1,14 +1,16 @@
 """The functions of templates that reach out of the spec: `env('X')` and `file('path')`.
 
-They are real only where the spec is applied. `validate` never calls them (DESIGN 6).
+They are real where the spec is applied. `validate` depends only on the files given (DESIGN 6): it
+never calls env(), and file() reads for it what lies in the directories of the specs.
 """
 
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ltspec.spec.templates import TemplateError
+from ltspec.spec.finding_files import within
+from ltspec.spec.templates import NotKnownError, TemplateError
 
 MAX_FILE = 1024 * 1024
 NAMES = ("env", "file")
@@ -29,6 +31,25 @@ def functions(directory: str, environment: Mapping[str, str]) -> dict[str, Calla
         return _text(os.path.join(directory, str(path)), str(path))
 
     return {"env": env, "file": file}
+
+
+def functions_of_files(directory: str, trees: Sequence[str],
+                       root: str | None) -> dict[str, Callable[..., Any]]:
+    """What `validate` has of them: a file() that reads within one of the `trees` (absolute), and
+    with `root` within it too. Any other file, and one that is not there, is not known: the host may
+    have it.
+    """
+    bounds = [root] if root is not None else []
+
+    def file(path: str) -> str:
+        full = os.path.realpath(os.path.join(directory, str(path)))
+        given = any(within(full, tree) for tree in trees) and all(
+            within(full, bound) for bound in bounds)
+        if not given or not os.path.exists(full):
+            raise NotKnownError("LT312", f"{full} is not among the files given")
+        return _text(full, str(path))
+
+    return {"file": file}
 
 
 def _text(full: str, written: str) -> str:

@@ -10,12 +10,13 @@ from ltspec.model import TaskSpec
 from ltspec.spec import finding_files, panel, schema, warnings
 from ltspec.spec.checks import Rules, check
 from ltspec.spec.configuration import CONFIG_NAME, configuration_problems
-from ltspec.spec.functions import functions
+from ltspec.spec.functions import functions, functions_of_files
 from ltspec.spec.plan import Definition, Layer, Place
 from ltspec.spec.problems import ERROR, Path, Problem, did_you_mean, in_order, merge_turns, silence
 from ltspec.spec.reading import Document, Source, decode, parse
 from ltspec.spec.templates import Templates
 from ltspec.spec.turns import Renderer, Setting, Surroundings, Turn
+from ltspec.spec.unchecked import unchecked
 from ltspec.spec.variables import Given, Resolver, Scope
 
 
@@ -58,6 +59,7 @@ class Loaded(NamedTuple):
     turns: tuple[Turn, ...]                  # one a task: where it came from
     scopes: Mapping[int, Scope]              # by the id of a document, for `render --explain`
     unknown: int                             # tasks of which validate cannot know all
+    unchecked: tuple[Problem, ...]           # what it could not check of them
 
     @property
     def valid(self) -> bool:
@@ -100,6 +102,7 @@ class Loader:
         self.sources: dict[str, Source] = {}
         self.names: set[str] = set()         # that some document uses or declares
         self.files: list[str] = []
+        self.unread = False                  # some document's tasks are not known at all
         self.mgrctl = _mgrctl(settings, for_host=for_host)
 
     def load(self, paths: Sequence[str]) -> Loaded:
@@ -112,6 +115,7 @@ class Loader:
             self.problems += problems
             if not problems:
                 self._load_file(file, data)
+            self.unread = self.unread or bool(problems)
         self._check_given()
         return self._finish()
 
@@ -120,6 +124,7 @@ class Loader:
         self.sources[file.name] = source
         if problems:
             self.problems += problems
+            self.unread = True
             return
         documents, problems = parse(source)
         if os.path.basename(file.path) == CONFIG_NAME:
@@ -129,18 +134,23 @@ class Loader:
             problems = [Problem("LT111", "holds no spec", file.name, 1, 1)]
         if all(problem.code == "LT107" for problem in problems):
             for document in documents:
-                self._load_document(document)
+                self._load_document(document, file.trees)
+        else:
+            self.unread = True
         self.problems += problems
 
-    def _load_document(self, document: Document) -> None:
+    def _load_document(self, document: Document, trees: Sequence[str]) -> None:
         broken = frozenset[Path]()
         if not schema.accepts("job")(document.value):
             broken = self._misfits(document)
         if not isinstance(document.value, dict) or any(
                 path[:1] in ((), ("inputs",), ("vars",)) for path in broken):
+            self.unread = True
             return
         directory = os.path.dirname(document.source.path) if document.source.path else os.getcwd()
-        resolver = Resolver(document, self.given, self.templates, functions(directory, os.environ),
+        reaching_out = (functions(directory, os.environ) if self.for_host
+                        else functions_of_files(directory, trees, self.root))
+        resolver = Resolver(document, self.given, self.templates, reaching_out,
                             for_host=self.for_host)
         scope = resolver.resolve()
         self.scopes[id(document)] = scope
@@ -151,6 +161,7 @@ class Loader:
         ]
         if not resolver.failed:
             self._render(document, scope, directory, definitions, broken)
+        self.unread = self.unread or bool(resolver.failed)
         for definition in definitions:
             self.names |= definition.names()
             self.problems += definition.problems
@@ -230,7 +241,8 @@ class Loader:
 
     def _finish(self) -> Loaded:
         closed = frozenset(self.settings.queues) if self.settings.closed_queues else None
-        checked = check(self.turns, Rules(closed, needs_elsewhere=self.for_host))
+        checked = check(self.turns, Rules(
+            closed, needs_elsewhere=self.for_host or self.unread))
         chosen = [turn for turn in checked.turns if turn.spec and self._chosen(turn.spec)]
         return Loaded(
             tasks=tuple(turn.spec for turn in chosen if turn.spec is not None),
@@ -240,7 +252,9 @@ class Loader:
             skipped=tuple(_skipped(turn) for turn in self.turns if turn.skipped),
             turns=tuple(chosen),
             scopes=self.scopes,
-            unknown=sum(turn.spec is None and not turn.skipped for turn in self.turns),
+            unknown=sum(turn.spec is None and not turn.skipped and not turn.failed
+                        for turn in self.turns),
+            unchecked=in_order(self._with_lines(unchecked(self.turns, self.scopes))),
         )
 
     def _chosen(self, spec: TaskSpec) -> bool:

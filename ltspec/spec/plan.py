@@ -74,12 +74,14 @@ class Definition:
         self.problems: list[Problem] = []
         self.fields: dict[str, Field] = {}
         self.incomplete = False               # a field is wrong as written: no task can be built
+        self.broken: set[str] = set()         # those fields
         self.loop: Any = None
         self.when: Template | bool = True
         self.loop_template: Template | None = None
         for name, (value, place, places) in _merged(layers).items():
             if (*place.path, name) in broken and place.document is self.own.place.document:
                 self.incomplete = True
+                self.broken.add(name)
             elif name == "when":
                 self._take_when(value)
             elif name == "loop":
@@ -93,6 +95,7 @@ class Definition:
             at, sub = places.get(str(path[0]), place) if path else place, path
             if path and str(path[0]) in places:
                 sub = path[1:]
+            self.broken.add(name)
             self._report(at, sub, error)
 
         if name == "command" and isinstance(value, str):

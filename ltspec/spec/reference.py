@@ -60,8 +60,9 @@ _LANGUAGE = """## Values
 - Variables: `-e NAME=VALUE` wins over `-e @file`, that over `vars`, that over an input's default.
   In a loop there are `item` and `loop.index` (from 1), `loop.index0`, `loop.first`, `loop.last`,
   `loop.length`. `env('NAME')` and `env('NAME', 'default')` read the environment of `apply`,
-  `file('path')` a small text file, relative to the spec. `validate` evaluates neither: what touches
-  them, or an input without a value and example, is checked for syntax and names only.
+  `file('path')` a small text file, relative to the spec. `validate` reads only files that lie in
+  the spec's directory or in one given to it, and no environment: what touches anything else, or an
+  input without a value and example, is checked for syntax and names only, and the report names it.
 - Filters: abs b64decode b64encode basename bool capitalize center combine count default dict2items
   dictsort dirname first float format from_json groupby indent int items items2dict join last length
   list lower map max min regex_escape regex_findall regex_replace regex_search reject rejectattr

@@ -38,6 +38,12 @@ class TemplateError(Exception):
         self.needle = needle
 
 
+class NotKnownError(TemplateError):
+    """A function would have to look at what is not among the files given (validate): the whole
+    template is UNKNOWN.
+    """
+
+
 class Unknown:
     """The value of what validate cannot know (DESIGN 6). There is one: UNKNOWN."""
 

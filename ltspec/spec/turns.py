@@ -53,13 +53,18 @@ class Surroundings(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """One rendered task. `spec` is None where it is wrong or not all of it is known."""
+    """One rendered task. `spec` is None where it is wrong or not all of it is known; `known` has
+    the manager, queue, id and needs all the same, and is None only where queue or id are missing.
+    """
 
     definition: Definition
     number: int                              # of the loop, from 0; -1 without a loop
     id: Any                                  # text, or UNKNOWN
     spec: TaskSpec | None
+    known: TaskSpec | None = None
     skipped: bool = False
+    failed: bool = False                     # a problem is reported
+    unchecked: tuple[str, ...] = ()          # fields that need what is not among the files given
 
 
 class Renderer:
@@ -73,6 +78,7 @@ class Renderer:
         self.dynamic: list[Field] = []
         self.argv_dynamic = False
         self.broken = definition.incomplete
+        self.unchecked: list[str] = []
         self._prepare()
 
     def _prepare(self) -> None:
@@ -83,6 +89,8 @@ class Renderer:
             cgroup=around.setting.cgroup,
         )
         for name, field in self.definition.fields.items():
+            if name in self.definition.broken:
+                continue
             if name in ARGV_FIELDS:
                 self.argv_dynamic = self.argv_dynamic or field.value.render is not None
             elif name == "env_pass":
@@ -94,12 +102,14 @@ class Renderer:
             else:
                 self._convert(field, field.value.written, self.constant)
         if not self.argv_dynamic:
-            self._argv({}, set(), self.constant)
+            self._argv({}, set(), self.constant, self.unchecked)
 
     def _pass(self, field: Field) -> None:
         names = field.value.written
         if field.value.render is not None:
             names = self._render(field, self.around.scope.values, self.around.scope.unknown)
+            if names is UNKNOWN:
+                self.unchecked.append("env_pass")
             if names is UNKNOWN or names is _FAILED:
                 return
         environment = self.around.environment
@@ -122,6 +132,7 @@ class Renderer:
             return
         if items is UNKNOWN:
             unknown = self.around.scope.unknown | {"item", "loop"}
+            self.unchecked.append("loop")
             yield self._turn(0, self.around.scope.values, unknown)
             return
         for index in range(len(items)):
@@ -182,26 +193,42 @@ class Renderer:
         if wanted is False:
             return Turn(self.definition, number, self._name(context, unknown), None, skipped=True)
         fields = self.constant.copy()
-        complete = not self.broken and wanted is not _FAILED
+        failed = self.broken or wanted is _FAILED
+        unchecked = [*self.unchecked, *(["when"] if wanted is UNKNOWN else [])]
+        for field in self.dynamic:
+            value = self._render(field, context, unknown)
+            if value is UNKNOWN:
+                unchecked.append(field.name)
+            elif value is _FAILED or not self._convert(field, value, fields):
+                failed = True
+        if self.argv_dynamic and not self._argv(context, unknown, fields, unchecked):
+            failed = True
         identifier = fields.get("id", UNKNOWN)
-        if self.dynamic:
-            for field in self.dynamic:
-                value = self._render(field, context, unknown)
-                known = value is not UNKNOWN and value is not _FAILED
-                complete = known and self._convert(field, value, fields) and complete
-            identifier = fields.get("id", UNKNOWN)
-        if self.argv_dynamic and not self._argv(context, unknown, fields):
-            complete = False
-        if not complete or identifier is UNKNOWN:
-            return Turn(self.definition, number, identifier, None)
-        return Turn(self.definition, number, identifier, self._spec(fields))
+        if failed or identifier is UNKNOWN or not set(unchecked).issubset(OTHER_FIELDS):
+            known = self._known(fields)
+            return Turn(self.definition, number, identifier, None, known, failed=failed,
+                        unchecked=tuple(unchecked))
+        spec = self._spec(fields)
+        return Turn(self.definition, number, identifier, spec, spec, unchecked=tuple(unchecked))
 
     def _spec(self, fields: Fields) -> TaskSpec:
-        spec = TaskSpec(**fields)
-        name = ""
-        if self.around.setting.pidfile_name == "binary.id":
-            name = f"{os.path.basename(spec.realname)}.{spec.id}"
-        return spec._replace(hash=definition_hash(spec), pidfile_name=name)
+        spec = self._named(TaskSpec(**fields))
+        return spec._replace(hash=definition_hash(spec))
+
+    def _named(self, spec: TaskSpec) -> TaskSpec:
+        if self.around.setting.pidfile_name != "binary.id":
+            return spec
+        return spec._replace(pidfile_name=f"{os.path.basename(spec.realname)}.{spec.id}")
+
+    def _known(self, fields: Fields) -> TaskSpec | None:
+        """What the checks across tasks look at, where queue and id are known."""
+        written = self.definition.fields.keys() | self.definition.broken
+        if "id" not in fields or ("queue" in written and "queue" not in fields):
+            return None
+        names = ("id", "queue", "manager", "needs", "source", "script")
+        known = TaskSpec(**{name: fields[name] for name in names if name in fields})
+        command = fields.get("command", ("?",))        # no name has a question mark
+        return self._named(known._replace(command=command))
 
     def _name(self, context: Mapping[str, Any], unknown: Set[str]) -> Any:
         """The id of a task that `when` leaves out, as far as it can be told."""
@@ -252,21 +279,30 @@ class Renderer:
                                                key=found.at_key, hint=found.hint))
         return False
 
-    def _argv(self, context: Mapping[str, Any], unknown: Set[str], fields: Fields) -> bool:
-        """Fill in command, script and parameters; False where something is wrong or unknown."""
+    def _argv(self, context: Mapping[str, Any], unknown: Set[str], fields: Fields,
+              unchecked: list[str]) -> bool:
+        """Fill in command, script and parameters; False where something is wrong."""
         values: dict[str, Any] = {}
+        wrong = missing = False
         for name in ARGV_FIELDS:
             field = self.definition.fields.get(name)
             if field is None:
                 continue
+            if name in self.definition.broken:
+                wrong = True
+                continue
             value = self._render(field, context, unknown)
-            if value is UNKNOWN or value is _FAILED:
-                return False
-            if field.value.render is not None:
+            if value is UNKNOWN:
+                missing = True
+                unchecked.append(name)
+                continue
+            if value is not _FAILED and field.value.render is not None:
                 value = _in_place(name, value)
-                if not self._accepted(field, value):
-                    return False
+                value = value if self._accepted(field, value) else _FAILED
+            wrong = wrong or value is _FAILED
             values[name] = value
+        if wrong or missing:
+            return not wrong
         return self._assemble(values, fields)
 
     def _assemble(self, values: Mapping[str, Any], fields: Fields) -> bool:

@@ -11,6 +11,7 @@ from ltspec.spec.problems import Path
 from ltspec.spec.templates import (
     UNKNOWN,
     Context,
+    NotKnownError,
     Template,
     TemplateError,
     Templates,
@@ -33,12 +34,15 @@ def evaluate(template: Template, context: Context, unknown: Set[str]) -> Any:
     """A template's value; UNKNOWN where it needs a name that validate cannot know. Then its other
     names are still checked. Raises TemplateError.
     """
-    if not unknown.isdisjoint(template.names):
-        for name in sorted(template.names - template.optional):
-            if name not in context and name not in unknown:
-                raise undefined(name, {**context, **dict.fromkeys(unknown)})
-        return UNKNOWN
-    return template.render(context)
+    if unknown.isdisjoint(template.names):
+        try:
+            return template.render(context)
+        except NotKnownError:
+            pass                                  # as with an unknown name: its other names
+    for name in sorted(template.names - template.optional):
+        if name not in context and name not in unknown:
+            raise undefined(name, {**context, **dict.fromkeys(unknown)})
+    return UNKNOWN
 
 
 def compile_value(value: Any, templates: Templates, report: Report, path: Path = ()) -> Value:

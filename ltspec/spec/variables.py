@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ltspec.errors import UsageError
+from ltspec.spec.functions import NAMES
 from ltspec.spec.problems import Path, Problem
 from ltspec.spec.reading import Document, decode, parse
 from ltspec.spec.schema import Compiler, is_type
@@ -96,10 +97,8 @@ class Resolver:
         self.active: list[str] = []
         self.failed: set[str] = set()
         self.names: set[str] = set()           # that some variable uses
-        if for_host:
-            self.scope.values.update(functions)
-        else:
-            self.scope.unknown.update(functions)
+        self.scope.values.update(functions)
+        self.scope.unknown.update(name for name in NAMES if name not in functions)
 
     def resolve(self) -> Scope:
         """Resolve all; the problems are in `problems`."""

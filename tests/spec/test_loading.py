@@ -86,6 +86,41 @@ def test_env_and_file_are_real_only_on_the_host(task, monkeypatch, load):
     assert load(text).unknown == 1
 
 
+def test_validate_reads_a_file_beside_the_spec_and_none_elsewhere(task, load, tmp_path):
+    text = "id: one\ncommand: x\nparameters: [\"a{{ file(path) }}\"]\nvars: { path: n.txt }\n"
+    assert task(text, files={"n.txt": "b\n"}).parameters == ("ab",)
+    outside = tmp_path.parent / f"{tmp_path.name}-outside.txt"
+    outside.write_text("b")
+    (tmp_path / "link.txt").symlink_to(outside)
+    for name in ("link.txt", str(outside), "not-there.txt"):
+        (note,) = load(text.replace("n.txt", name)).unchecked
+        assert note.message == "not checked: parameters (no value for file())"
+
+
+@pytest.mark.parametrize(("line", "message"), [
+    ("cwd: \"{{ env('X') }}\"", "not checked: cwd (no value for env())"),
+    ("when: a == 'x'", "not checked: when (no value for a)"),
+    ("env: { A: '{{ b }}' }", "not checked: env (no value for a)"),
+    ("parameters: ['{{ item }}']\nloop: a", "not checked: loop, parameters (no value for a)"),
+    ("timeout: '{{ a }}'\nqueue: '{{ a }}'", "not checked: timeout, queue (no value for a)"),
+])
+def test_what_is_not_checked_is_named_with_the_values_that_it_needs(load, line, message):
+    head = "id: one\ncommand: x\ninputs: { a: {} }\nvars: { b: '{{ a }}' }\n"
+    assert [note.message for note in load(head + line + "\n").unchecked] == [message]
+
+
+@pytest.mark.parametrize(("identity", "excused"), [
+    ("id: 'pakk-{{ d }}'\nqueue: packing", False), ("id: 'pak{{ d }}'\nqueue: other", False),
+    ("id: '{{ d }}'\nqueue: packing", True), ("id: 'p{{ d }}c'\nqueue: '{{ d }}ing'", True),
+    ("id: pakc\nqueue: '{{ d }}'", True), ("id: pakc\nqueue: 'q{{ d }}'", False),
+])
+def test_an_unknown_task_excuses_a_need_only_where_its_name_could_match(problems, identity, excused):
+    other = f"inputs: {{ d: {{}} }}\ncommand: x\n{identity}\n"
+    found = problems("id: one\ncommand: x\nneeds: packing/pakc\n", files={"other.yml": other})
+    assert found == ([] if excused else [
+        "LT402 3:8 needs `packing/pakc`, which none of the files declares"])
+
+
 def test_relative_paths_begin_at_the_spec_or_at_base_dir(task, tmp_path):
     text = "id: one\ncommand: x\ncwd: a\nstdin: { file: b }\nenv_file: c\n"
     found = task(text)

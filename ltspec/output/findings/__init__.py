@@ -44,6 +44,7 @@ def print_report(report: Report, form: str) -> None:
         print(output)
     if form != "github" and report.problems:
         print("\n".join(text.lines_of(report.problems)), file=sys.stderr)
+    text.show_problems(text.notes(report), sys.stderr)
     print(text.summary(report), file=sys.stderr)
 
 

@@ -7,7 +7,8 @@ from ltspec.spec.problems import ERROR, Problem
 
 class Report(NamedTuple):
     """The result of one validation. `files` are named as in the problems; `unknown` counts tasks
-    that cannot be resolved without values.
+    that cannot be resolved without values, `unchecked` says what was not checked of them: with
+    `strict` these are among the problems instead.
     """
 
     problems: tuple[Problem, ...]
@@ -16,6 +17,7 @@ class Report(NamedTuple):
     skipped: int = 0
     unknown: int = 0
     strict: bool = False
+    unchecked: tuple[Problem, ...] = ()
 
     @property
     def errors(self) -> int:

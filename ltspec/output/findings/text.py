@@ -10,18 +10,24 @@ from ltspec.output import plain
 from ltspec.output.findings.report import Report
 from ltspec.spec.problems import ERROR, Problem
 
-_COLOURS = {"error": plain.RED, "warning": plain.YELLOW}
+_COLOURS = {"error": plain.RED, "warning": plain.YELLOW, "note": plain.CYAN}
 
 
 def render(report: Report) -> str:
-    """The problems and the summary."""
+    """The problems, what was not checked, and the summary."""
     lines = lines_of(report.problems, strict=report.strict)
-    return "\n".join((*lines, summary(report)))
+    return "\n".join((*lines, *lines_of(notes(report)), summary(report)))
+
+
+def notes(report: Report) -> list[Problem]:
+    """What was not checked, as notes."""
+    return [problem._replace(severity="note") for problem in report.unchecked]
 
 
 def show(report: Report) -> None:
     """Print it on stdout."""
     show_problems(report.problems, sys.stdout, strict=report.strict)
+    show_problems(notes(report), sys.stdout)
     line = summary(report)
     if plain.coloured(sys.stdout):
         line = plain.paint(line, plain.RED if report.failed else plain.GREEN)
@@ -94,8 +100,8 @@ def summary(report: Report) -> str:
     files = plain.plural(len(report.files), "file")
     tasks = plain.plural(report.tasks, "task")
     more = f", {report.skipped} skipped" if report.skipped else ""
-    if report.unknown and not report.errors:
-        more += f", {report.unknown} more that need values (-e)"
+    if report.unknown:
+        more += f", {report.unknown} more not checked in full"
     seen = f"{files}, {tasks}{more}"
     if not report.problems:
         return f"{seen}: no problems"
