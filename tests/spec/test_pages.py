@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ltspec.commands import init
 from ltspec.spec import reference
 from ltspec.spec.codes import CODES
 
@@ -28,9 +29,11 @@ def test_the_example_of_a_code_gives_it(code, load):
     assert {one.severity for one in found if one.code == code} == {CODES[code].severity}
 
 
+SOURCE = init.UNKNOWN_SOURCE
 CI_PAGE = (ROOT / "docs" / "ci.md").read_text()
 BLOCKS = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", CI_PAGE, re.DOTALL)]
 GITHUB = [block for block in BLOCKS if "jobs" in block]
+PLAIN, STRANGERS = (job for block in GITHUB for job in block["jobs"].values())
 GITLAB = [block["specs"] for block in BLOCKS if "specs" in block]
 GOOD = """\
 id: backup-{{ account }}
@@ -46,7 +49,7 @@ def runner(host):
     stopping at the first failure, with pip replaced. The files it leaves are under host.root."""
     tools = host.root / "tools"
     tools.mkdir()
-    for name, text in (("pip", '[ "$*" = "install ltspec" ]'),
+    for name, text in (("pip", f'[ "$*" = "install {SOURCE}" ]'),
                        ("ltspec", f'exec {sys.executable} -m ltspec "$@"')):
         (tools / name).write_text(f"#!/bin/sh\n{text}\n")
         (tools / name).chmod(0o755)
@@ -67,10 +70,10 @@ def test_a_command_line_of_the_ci_page_works(line, host, runner):
 @pytest.mark.parametrize(("spec", "code"), SPECS)
 def test_the_github_workflow_annotates_and_leaves_its_sarif(spec, code, host, runner):
     host.write("jobs/one.yml", spec)
-    (workflow,) = GITHUB
-    (job,) = workflow["jobs"].values()
+    job = PLAIN
     install, check, scan = (step for step in job["steps"] if "run" in step)
-    done = [runner(step["run"], GITHUB_ACTIONS="true") for step in (install, check, scan)]
+    done = [runner(step["run"], GITHUB_ACTIONS="true", **job["env"])
+            for step in (install, check, scan)]
     assert [one.returncode for one in done] == [0, code, code]
     assert ("::error title=ltspec LT201,file=jobs/one.yml,line=2" in done[1].stdout) == bool(code)
     assert scan["if"] == "always()"
@@ -80,11 +83,24 @@ def test_the_github_workflow_annotates_and_leaves_its_sarif(spec, code, host, ru
     assert job["permissions"]["security-events"] == "write"
 
 
+def test_the_github_workflow_for_strangers_has_nothing_to_take_and_reads_only_the_checkout(
+        host, runner):
+    assert STRANGERS["permissions"] == {"contents": "read"}
+    assert "secrets" not in json.dumps(STRANGERS)
+    install, check = (step["run"] for step in STRANGERS["steps"] if "run" in step)
+    assert runner(install, **STRANGERS["env"]).returncode == 0
+    host.write("jobs/one.yml", GOOD)
+    assert runner(check, GITHUB_ACTIONS="true").returncode == 0
+    (host.root / "jobs/two.yml").symlink_to("/etc/hosts")
+    done = runner(check, GITHUB_ACTIONS="true")
+    assert (done.returncode, "is not within" in done.stdout) == (1, True)
+
+
 @pytest.mark.parametrize("job", GITLAB, ids=lambda job: next(iter(job["artifacts"]["reports"])))
 @pytest.mark.parametrize(("spec", "code"), SPECS)
 def test_the_gitlab_job_leaves_its_report(job, spec, code, host, runner):
     host.write("jobs/one.yml", spec)
-    done = runner("\n".join(job["script"]), GITLAB_CI="true")
+    done = runner("\n".join(job["script"]), GITLAB_CI="true", **job["variables"])
     assert done.returncode == code
     (report,) = job["artifacts"]["reports"].values()
     text = (host.root / report).read_text()
@@ -98,3 +114,4 @@ def test_the_pre_commit_hook_works(host):
     host.write("jobs/one.yml", "id: one\ncomand: x\n")
     done = host.ltspec(*shlex.split(hook["entry"])[1:], code=1)
     assert "LT201" in done.stdout
+    assert hook["always_run"] is True
