@@ -1,6 +1,10 @@
 """The on-demand process that starts and watches tasks, and its guardian (DESIGN 5).
 
-    guardian    the tiny parent: holds the lock and the sockets, restarts a dead supervisor
+    guardian    the tiny parent: holds the lock and the socket, restarts a dead supervisor
+    door        who may supervise, and where it is reached: the lock and the socket
+    child       one supervisor as its guardian sees it
+    orphans     whose zombies the guardian keeps
+    brake       how soon a dead supervisor is followed by the next one
     main        the supervisor's start: descriptors, limits, catalogue, then the loop
     loop        one step with the time as an argument: messages, timers, turns, what is left to do
     agenda      what the loop has to do next, and the trouble that it waits out

@@ -18,12 +18,12 @@ import argparse
 import os
 import select
 import signal
-import socket
 import sys
 import time
 from typing import NoReturn
 
-from ltspec.supervisor import brake, door, orphans
+from ltspec.supervisor import brake, child, door, orphans
+from ltspec.supervisor.child import Child
 
 START_FAILED = 5
 ASKING = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
@@ -35,15 +35,9 @@ class Guardian:
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.arguments = arguments
         self.lock = arguments.lock_fd
-        self.supervisor = 0
-        self.control: socket.socket | None = None
-        self.buffer = b""
-        self.keep: set[int] = set()      # orphans whose end is not committed yet
-        self.adopted = False             # the supervisor has told which orphans it watches
-        self.worked = False              # this supervisor has committed an end
+        self.child: Child | None = None
         self.was_ready = False           # one of ours has come as far as its loop
         self.fruitless = 0               # lives in a row that came to nothing
-        self.started_at = 0.0
         self.next_start = 0.0
         self.wanted = ""                 # "leave" or "reload" once a signal asked for it
 
@@ -58,14 +52,15 @@ class Guardian:
         poller.register(wakeup, select.POLLIN)
         while code is None:
             timeout = self._restart_in()
-            watched = [self.control] if self.control else []
+            watched = [self.child.control] if self.child else []
             for sock in watched:
                 poller.register(sock, select.POLLIN)
             poller.poll(None if timeout is None else timeout * 1000)
             _drain(wakeup)
             for sock in watched:
                 poller.unregister(sock)
-            self._listen_to_supervisor()
+            if self.child is not None:
+                self.child.listen()
             code = self._look_after_children()
         door.close_doors(self.lock, self.arguments.state_dir, self.arguments.run_dir)
         return code
@@ -84,59 +79,28 @@ class Guardian:
 
     def _want(self, what: str) -> None:
         self.wanted = what
-        if self.supervisor:
-            os.kill(self.supervisor, signal.SIGTERM)
+        if self.child is not None:
+            os.kill(self.child.pid, signal.SIGTERM)
 
     # -- the supervisor ---------------------------------------------------------------------
 
     def _start_supervisor(self, *, first: bool = False) -> int | None:
         """Start one; None, or the exit code with which to give up."""
-        self.worked = False
         self._look_after_door()
-        ours, theirs = socket.socketpair()
         arguments = self.arguments
-        argv = [
-            sys.executable, "-I", *_program(arguments.supervisor),
-            "--state-dir", arguments.state_dir, "--run-dir", arguments.run_dir,
-            "--lock-fd", str(self.lock), "--listen-fd", str(arguments.listen_fd),
-            "--control-fd", str(theirs.fileno()), "--dies-with", arguments.dies_with,
-        ]
-        if arguments.supervisor is not None:
-            argv += ["--supervisor", arguments.supervisor]
-        passed = [self.lock, arguments.listen_fd, theirs.fileno()]
-        if arguments.idle_exit is not None:
-            argv += ["--idle-exit", str(arguments.idle_exit)]
-        if first and arguments.ready_fd is not None:
-            argv += ["--ready-fd", str(arguments.ready_fd)]
-            passed.append(arguments.ready_fd)
-        for number in passed:
-            os.set_inheritable(number, True)
-        problem = ""
+        ready = arguments.ready_fd if first else None
         try:
-            self.supervisor = os.posix_spawn(
-                argv[0], argv, dict(os.environ), setsigmask=(), setsigdef=(signal.SIGHUP,)
-            )
+            self.child = child.start(arguments, ready)
         except OSError as error:
             problem = _cannot_start(error)
             say(problem)
-            self.supervisor = 0
-            self._brake(lived=0.0)
-        finally:
-            for number in passed:
-                os.set_inheritable(number, False)
-            theirs.close()
-        if problem and first and arguments.ready_fd is not None:
-            _tell(arguments, problem)
-            return START_FAILED          # who started us is there to be told: no use in staying
-        if first and arguments.ready_fd is not None:
-            os.close(arguments.ready_fd)
+            if ready is not None:        # who started us is there to be told: no use in staying
+                _tell(arguments, problem)
+                return START_FAILED
+            self._brake(fruitful=False)
+        if ready is not None:
+            os.close(ready)
             arguments.ready_fd = None
-        self.control = ours
-        ours.setblocking(False)
-        self.buffer = b""
-        self.keep.clear()                # the new one tells anew which orphans it watches
-        self.adopted = False
-        self.started_at = time.monotonic()
         return None
 
     def _look_after_door(self) -> None:
@@ -148,47 +112,29 @@ class Guardian:
             say(f"cannot open the door again: {error}")
 
     def _restart_in(self) -> float | None:
-        if self.supervisor:
+        if self.child is not None:
             return None
         return max(0.0, self.next_start - time.monotonic())
 
-    def _brake(self, *, lived: float, waiting: bool = False) -> float:
+    def _brake(self, *, fruitful: bool, waiting: bool = False) -> float:
         """Count a life that is over; seconds until the next one may begin."""
-        fruitful = brake.was_fruitful(worked=self.worked, lived=lived)
         self.fruitless = 0 if fruitful else self.fruitless + 1
         pause = brake.seconds(self.fruitless, waiting=waiting)
         self.next_start = time.monotonic() + pause
         return pause
 
-    def _listen_to_supervisor(self) -> None:
-        if self.control is None:
-            return
-        try:
-            data = self.control.recv(65536)
-        except (BlockingIOError, ConnectionResetError):
-            return
-        self.buffer += data
-        while b"\n" in self.buffer:
-            line, _, self.buffer = self.buffer.partition(b"\n")
-            word, *pids = line.decode().split()
-            if word == "keep":
-                self.keep.update(map(int, pids))
-            elif word == "reap":
-                self.keep.difference_update(map(int, pids))
-            elif word == "ready":
-                self.adopted = self.was_ready = True
-            elif word == "worked":
-                self.worked = True
-
     def _look_after_children(self) -> int | None:
         """Reap what is free to go; a dead supervisor is followed by another one."""
-        ended = self._supervisor_end()
-        if ended is None and self.supervisor:
-            if self.adopted:
-                orphans.reap_strays(self.keep, self.supervisor)
-            return None
-        if ended is not None:
-            code = self._after(ended)
+        present = self.child
+        if present is not None:
+            ended = present.end()
+            self.was_ready = self.was_ready or present.adopted
+            if ended is None:
+                if present.adopted:
+                    orphans.reap_strays(present.keep, present.pid)
+                return None
+            self.child = None
+            code = self._after(present, ended)
             if code is not None:
                 return code
         elif self.wanted:                # told while it waited to start the next one
@@ -199,29 +145,15 @@ class Guardian:
             return self._start_supervisor()
         return None
 
-    def _supervisor_end(self) -> int | None:
-        """The supervisor's exit code (negative: the signal), reaped; None while it runs."""
-        if not self.supervisor:
-            return None
-        pid, status = os.waitpid(self.supervisor, os.WNOHANG)
-        if not pid:
-            return None
-        self._listen_to_supervisor()     # what it said last still counts
-        self.supervisor = 0
-        if self.control is not None:
-            self.control.close()
-            self.control = None
-        return os.waitstatus_to_exitcode(status)
-
-    def _after(self, ended: int) -> int | None:
+    def _after(self, dead: Child, ended: int) -> int | None:
         if self.wanted == "reload":
             self._exec_anew()
         if self.wanted == "leave" or ended == 0:
             return 0
         if ended == START_FAILED and not self.was_ready and not orphans.has_children():
             return START_FAILED
-        lived = time.monotonic() - self.started_at
-        pause = self._brake(lived=lived, waiting=ended == START_FAILED)
+        fruitful = brake.was_fruitful(worked=dead.worked, lived=dead.lived)
+        pause = self._brake(fruitful=fruitful, waiting=ended == START_FAILED)
         how = f"signal {-ended}" if ended < 0 else f"exit code {ended}"
         say(f"the supervisor ended with {how}; the next one starts in {pause:g} s")
         return None
@@ -249,11 +181,6 @@ def exec_guardian(arguments: argparse.Namespace) -> NoReturn:
         if name.endswith("_fd"):
             os.set_inheritable(value, True)
     os.execv(sys.executable, argv)
-
-
-def _program(supervisor: str | None) -> list[str]:
-    """The supervisor's program; the fault tests give a file of their own."""
-    return [supervisor] if supervisor else ["-m", "ltspec.supervisor.main"]
 
 
 def _drain(reading: int) -> None:

@@ -1,0 +1,94 @@
+"""One supervisor as its guardian sees it: its process, what it has said (`control`), its end."""
+
+import argparse
+import os
+import signal
+import socket
+import sys
+import time
+
+
+class Child:
+    """One life of a supervisor."""
+
+    def __init__(self, pid: int, control: socket.socket) -> None:
+        self.pid = pid
+        self.control = control
+        self.keep: set[int] = set()      # orphans whose end is not committed yet
+        self.adopted = False             # it has told which orphans it watches
+        self.worked = False              # it has committed an end
+        self.started_at = time.monotonic()
+        self._buffer = b""
+
+    @property
+    def lived(self) -> float:
+        """Seconds since its start."""
+        return time.monotonic() - self.started_at
+
+    def listen(self) -> None:
+        """Take in what it has said."""
+        try:
+            data = self.control.recv(65536)
+        except (BlockingIOError, ConnectionResetError):
+            return
+        self._buffer += data
+        while b"\n" in self._buffer:
+            line, _, self._buffer = self._buffer.partition(b"\n")
+            word, *pids = line.decode().split()
+            if word == "keep":
+                self.keep.update(map(int, pids))
+            elif word == "reap":
+                self.keep.difference_update(map(int, pids))
+            elif word == "ready":
+                self.adopted = True
+            elif word == "worked":
+                self.worked = True
+
+    def end(self) -> int | None:
+        """Its exit code (negative: the signal), and it is reaped; None while it runs."""
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        if not pid:
+            return None
+        self.listen()                    # what it said last still counts
+        self.control.close()
+        return os.waitstatus_to_exitcode(status)
+
+
+def start(arguments: argparse.Namespace, ready: int | None) -> Child:
+    """Start one with the lock, the door and a control connection; `ready` is the descriptor of who
+    waits for the first one. Raises OSError."""
+    ours, theirs = socket.socketpair()
+    argv = [
+        sys.executable, "-I", *_program(arguments.supervisor),
+        "--state-dir", arguments.state_dir, "--run-dir", arguments.run_dir,
+        "--lock-fd", str(arguments.lock_fd), "--listen-fd", str(arguments.listen_fd),
+        "--control-fd", str(theirs.fileno()), "--dies-with", arguments.dies_with,
+    ]
+    passed = [arguments.lock_fd, arguments.listen_fd, theirs.fileno()]
+    if arguments.supervisor is not None:
+        argv += ["--supervisor", arguments.supervisor]
+    if arguments.idle_exit is not None:
+        argv += ["--idle-exit", str(arguments.idle_exit)]
+    if ready is not None:
+        argv += ["--ready-fd", str(ready)]
+        passed.append(ready)
+    for number in passed:
+        os.set_inheritable(number, True)
+    try:
+        pid = os.posix_spawn(
+            argv[0], argv, dict(os.environ), setsigmask=(), setsigdef=(signal.SIGHUP,)
+        )
+    except OSError:
+        ours.close()
+        raise
+    finally:
+        for number in passed:
+            os.set_inheritable(number, False)
+        theirs.close()
+    ours.setblocking(False)
+    return Child(pid, ours)
+
+
+def _program(supervisor: str | None) -> list[str]:
+    """The supervisor's program; the fault tests give a file of their own."""
+    return [supervisor] if supervisor else ["-m", "ltspec.supervisor.main"]
