@@ -18,6 +18,7 @@ from ltspec.catalogue import finding, listing
 from ltspec.commands import declaring, session
 from ltspec.commands.waiting import Watched, until_ended
 from ltspec.config import load as load_config
+from ltspec.config import load_given
 from ltspec.errors import InvalidSpec, LtspecError
 from ltspec.model import TaskSpec
 from ltspec.output.waitview import View
@@ -97,7 +98,7 @@ def load(
     InvalidSpec for one that is wrong; problems of the specs are not raised.
     """
     loaded = spec.load(
-        _strings(paths), config=load_config(_text(config), check_owner=False),
+        _strings(paths), config=load_given(_text(config)),
         extra_vars=extra_vars, for_host=False, tags=tags, skip_tags=skip_tags,
     )
     return Specs(loaded.tasks, loaded.problems, loaded.files)

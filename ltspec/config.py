@@ -53,10 +53,9 @@ class Config(NamedTuple):
     document: Any = None                     # the parsed file, for the places of problems
 
 
-def load(path: str | None = None, *, check_owner: bool = True) -> Config:
+def load(path: str | None = None) -> Config:
     """The configuration at `path`, or the first one of the usual places.
 
-    Without `check_owner` (validate, which starts nothing) somebody else's file is read too.
     Raises NotFound for a file that is named and missing, CannotDo for one that is refused or
     cannot be read, InvalidSpec with the problems of one that is wrong.
     """
@@ -65,11 +64,26 @@ def load(path: str | None = None, *, check_owner: bool = True) -> Config:
         if not os.path.exists(named):
             raise NotFound(f"there is no configuration {named}\n"
                            "correct --config or LTSPEC_CONFIG, or make the file")
-        return _read(named, check_owner=check_owner)
+        return _read(named, check_owner=True)
     for place in (NAME, *_usual_places()):
         if os.path.exists(place):
-            return _read(place, check_owner=check_owner)
+            return _read(place, check_owner=True)
     return Config()
+
+
+def load_given(path: str | None = None) -> Config:
+    """The configuration that belongs to the files given: at `path`, or ./ltspec.yml. For validate,
+    which says the same on every host and starts nothing: so the user's and the system's are not
+    looked at, and somebody else's file is read too.
+
+    Raises as `load` does.
+    """
+    place = path or NAME
+    if not path and not os.path.exists(place):
+        return Config()
+    if not os.path.exists(place):
+        raise NotFound(f"there is no configuration {place}\ncorrect --config, or make the file")
+    return _read(place, check_owner=False)
 
 
 def _usual_places() -> tuple[str, ...]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ltspec.config import Config
     from ltspec.output.findings import Report
     from ltspec.spec.loading import Loaded
+    from ltspec.spec.problems import Problem
 
 DEFAULT_PATH = "jobs"
 EXAMPLES = (
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the report; 1 where there is an error."""
     form = args.format or findings.chosen(os.environ)
     report = _untrusted(args) if args.untrusted else _report(args, None)
-    findings.print_report(report, form)
+    findings.print_report(report, form, os.environ)
     return 1 if report.failed else 0
 
 
@@ -76,26 +77,25 @@ def _report(args: argparse.Namespace, root: str | None) -> Report:
     return _built(args, loaded, problems)
 
 
-def _config(args: argparse.Namespace) -> tuple[Config, tuple[object, ...]]:
-    """The config, which may be anybody's: nothing is started. Its problems are reported with the
-    others.
-    """
+def _config(args: argparse.Namespace) -> tuple[Config, tuple[Problem, ...]]:
+    """The config, given or beside the specs; its problems are reported with the others."""
     from ltspec import config
 
     if args.untrusted and not args.config:
         return config.Config(), ()
     try:
-        return config.load(args.config, check_owner=False), ()
+        return config.load_given(args.config), ()
     except InvalidSpec as error:
         return config.Config(), error.problems
 
 
-def _built(args: argparse.Namespace, loaded: Loaded, problems: tuple[object, ...]) -> Report:
+def _built(args: argparse.Namespace, loaded: Loaded, problems: tuple[Problem, ...]) -> Report:
     from ltspec.output.findings import Report
 
-    found = (*problems, *loaded.problems, *(loaded.unchecked if args.strict else ()))
+    seen = {*loaded.files}                    # a config among the files is told of with them
+    found = [problem for problem in problems if os.path.realpath(problem.file) not in seen]
     return Report(
-        problems=found,  # type: ignore[arg-type] # InvalidSpec holds objects
+        problems=(*found, *loaded.problems, *(loaded.unchecked if args.strict else ())),
         files=loaded.names,
         tasks=len(loaded.tasks),
         skipped=len(loaded.skipped),

@@ -78,6 +78,9 @@ _LANGUAGE = """## Values
 _CONFIG = """`ltspec.yml` is looked for at `--config`, `$LTSPEC_CONFIG`, `./ltspec.yml`,
 `~/.config/ltspec/ltspec.yml` (not for root) and `/etc/ltspec/ltspec.yml`; the first one counts
 alone. One that belongs to somebody else than you or root, or that others may write, is refused.
+
+`validate` says the same on every host: it goes by `--config` or `./ltspec.yml` only, and as it
+starts nothing, it takes one whoever may write it.
 """
 
 

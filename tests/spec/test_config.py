@@ -40,6 +40,7 @@ def test_the_named_file_wins_then_the_variable_then_the_directory(tmp_path, monk
     assert config.load().manager == "here"
     monkeypatch.setenv("LTSPEC_CONFIG", write(tmp_path / "b.yml", "manager: variable"))
     assert config.load().manager == "variable"
+    assert config.load_given().manager == "here"
     assert config.load(write(tmp_path / "c.yml", "manager: named")).manager == "named"
 
 
@@ -53,7 +54,7 @@ def test_a_file_that_others_may_write_is_refused(tmp_path, mode):
     path = write(tmp_path / "c.yml", "manager: x", mode)
     with pytest.raises(CannotDo, match="chmod go-w"):
         config.load(path)
-    assert config.load(path, check_owner=False).manager == "x"
+    assert config.load_given(path).manager == "x"
 
 
 def test_a_directory_that_others_may_write_is_refused(tmp_path):

@@ -84,6 +84,23 @@ def test_the_answer_does_not_depend_on_the_environment(host):
     assert host.ltspec("validate", env={"PROGRAM": "x"}, code=0).stdout == one
 
 
+def test_the_answer_does_not_depend_on_the_hosts_configuration(host):
+    host.write("jobs/a.yml", GOOD + "queue: q\n")
+    closed = host.write("home/.config/ltspec/ltspec.yml", "closed_queues: true\n")
+    host.ltspec("validate", env={"HOME": str(host.root / "home")}, code=0)
+    host.ltspec("validate", env={"LTSPEC_CONFIG": str(closed)}, code=0)
+    assert "LT405" in host.ltspec("validate", "--config", str(closed), code=1).stdout
+
+
+def test_a_config_among_the_files_has_its_problems_once(host):
+    host.write("ltspec.yml", "mangr: x\n")
+    host.write("jobs/a.yml", GOOD)
+    for path in (".", "./ltspec.yml", str(host.root / "ltspec.yml")):
+        done = host.ltspec("validate", path, code=1)
+        assert done.stdout.count("unknown key `mangr`") == 1
+        assert done.stdout.endswith(": 1 error\n")
+
+
 def test_untrusted_reads_nothing_outside_its_root(host):
     host.write("outside.yml", GOOD)
     host.write("jobs/a.yml", GOOD)
