@@ -316,9 +316,11 @@ def _signal_hint(value: Any) -> str:
 
 def _is_mismatch(error: Any) -> bool:
     """True where the value is of another type than this branch is for."""
+    if error.relative_path:
+        return False                          # something in it is wrong, not the whole
     if error.validator == "anyOf":
         return all(_is_mismatch(child) for child in error.context or ()) and bool(error.context)
-    return error.validator == "type" and not error.relative_path
+    return error.validator == "type"
 
 
 def _exactly_one(error: Any, path: Path) -> Finding:
