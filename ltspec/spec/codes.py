@@ -37,8 +37,8 @@ CODES: dict[str, Code] = {
     ),
     "LT104": Code(
         "not YAML",
-        "The text breaks YAML's rules; the message says where reading stopped. The cause is "
-        "often one line above.",
+        "The text breaks YAML's rules; the place is where reading stopped, or where what is not "
+        "closed begins. The cause is often one line above.",
         "id: one\ncommand: true: false\n",
     ),
     "LT105": Code(

@@ -22,7 +22,7 @@ _WORDS = (
     ("found undefined alias", "an alias without its anchor", "define it before: `&name value`"),
     ("found unknown escape character", "an unknown escape in double quotes",
      "double the backslash, or use single quotes"),
-    ("unexpected end of stream", "the text ends inside quotes", "close the quotes"),
+    ("unexpected end of stream", "these quotes are not closed", "close them"),
     ("found duplicate anchor", "this anchor is already there", "give it another name"),
     ("expected ',' or '}'", "`{` is not closed",
      "close it with `}`, or quote a value that begins with {{"),
@@ -33,17 +33,27 @@ _WORDS = (
      "indent the keys of a mapping alike, and close every quote above"),
     ("could not find expected ':'", "a key without its `:`",
      "write `key: value`, with a blank after the colon"),
+    ("did not find expected alphabetic or numeric character",
+     "`*` and `&` at the beginning of a value stand for an alias and an anchor",
+     'quote the value: "*.log"'),
     ("document start", "text after the end of the document",
      "begin another document with `---`"),
     ("exceeded maximum depth", "nested too deep", ""),
 )
 
 
+_CONFLICT = re.compile(r"^<{7} ", re.MULTILINE)
+
+
 def explain(error: yaml.YAMLError, source: Source) -> Problem:
     """The problem that stands for an exception of the parser."""
     if isinstance(error, ReaderError):
         return _unreadable(error, source)
-    mark: Any = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if conflict := _CONFLICT.search(source.text):
+        line = source.text.count("\n", 0, conflict.start()) + 1
+        return Problem("LT104", "a conflict that git left in the file", source.name, line, 1,
+                       hint="keep what is right of it, and take the three marks away")
+    mark = _mark(error)
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     said = str(getattr(error, "problem", None) or error)
     known = ((message, hint) for words, message, hint in _WORDS if words in said)
@@ -60,6 +70,18 @@ def explain(error: yaml.YAMLError, source: Source) -> Problem:
     elif re.search(r"(?:^|[:-]) +\{\{", written[:column]):
         hint = 'quote a value that begins with {{: "{{ … }}"'
     return Problem(code, message, source.name, line, column, hint=hint)
+
+
+def _mark(error: yaml.YAMLError) -> Any:
+    """Where it is: for what was not closed where that begins, unless both are on one line."""
+    stopped: Any = getattr(error, "problem_mark", None)
+    begun: Any = getattr(error, "context_mark", None)
+    context = str(getattr(error, "context", None))
+    if begun is None:
+        return stopped
+    opened = any(words in context for words in ("simple key", "quoted scalar", "flow"))
+    begins = "alias" in context or (opened and (stopped is None or begun.line != stopped.line))
+    return begun if begins or stopped is None else stopped
 
 
 def _unreadable(error: ReaderError, source: Source) -> Problem:
