@@ -10,6 +10,7 @@ from ltspec.spec.reading import MAX_BYTES
 
 ENDINGS = (".yml", ".yaml")
 STDIN = "-"
+_MARKS = "*?["
 
 
 class Found(NamedTuple):
@@ -60,56 +61,76 @@ def within(path: str, root: str) -> bool:
 
 
 def _names(given: str, root: str | None) -> Iterator[str]:
-    if given == STDIN or not os.path.lexists(given):
-        if given == STDIN:
-            yield given
-        elif any(mark in given for mark in "*?["):
-            import glob
-
-            yield from (name for name in sorted(glob.glob(given, recursive=True))
-                        if not os.path.isdir(name))
-    elif os.path.isdir(given):
-        yield from _in_directory(given, root)
-    else:
+    if given == STDIN:
         yield given
+    elif os.path.isdir(given):
+        found = _in_directory(given, root)
+        yield from sorted(found, key=lambda name: name.split("/"))
+    elif os.path.lexists(given):
+        yield given
+    elif any(mark in given for mark in _MARKS):
+        yield from sorted(_matches(f"{given}/*" if given.endswith("**") else given, root))
 
 
 def _in_directory(directory: str, root: str | None) -> Iterator[str]:
-    """The specs in and below it. Links to directories are followed, as a glob does, each directory
-    once; one that leads out of `root` is named instead of searched.
-    """
-    waiting, seen = [directory], set[str]()
-    while waiting:
-        place = waiting.pop(0)
-        here = os.path.realpath(place)
-        if root is not None and not within(here, root):
+    for place in _directories(directory, root):
+        if _outside(place, root):
             yield place
-        elif here not in seen:
-            yield from _tree(place, seen, waiting)
-
-
-def _tree(directory: str, seen: set[str], links: list[str]) -> Iterator[str]:
-    """Without following the links to directories: they are noted, and what they lead to is called
-    by its own name where it is reached without them.
-    """
-    seen.add(os.path.realpath(directory))
-    for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
-        if entry.name.startswith("."):
             continue
-        path = entry.path.removeprefix("./")
-        if entry.is_dir(follow_symlinks=False):
-            yield from _tree(path, seen, links)
-        elif entry.is_dir():
-            links.append(path)
-        elif entry.name.endswith(ENDINGS):
-            yield path
+        for entry in os.scandir(place):
+            if entry.name.endswith(ENDINGS) and not entry.name.startswith("."):
+                path = entry.path.removeprefix("./")
+                if not entry.is_dir():
+                    yield path
+
+
+def _matches(pattern: str, root: str | None) -> Iterator[str]:
+    """The files of a glob. Not `glob`'s own `**`: it goes round in circles of links."""
+    import glob
+
+    before, mark, after = pattern.partition("**/")
+    if not mark:
+        yield from (name for name in glob.glob(pattern) if not os.path.isdir(name))
+        return
+    for top in sorted(glob.glob(before)) if before else ["."]:
+        for place in _directories(top, root):
+            if _outside(place, root):
+                yield place
+            else:
+                here = os.path.normpath(place)
+                prefix = "" if here == "." else f"{glob.escape(here)}/"
+                yield from _matches(prefix + after, root)
+
+
+def _directories(top: str, root: str | None) -> Iterator[str]:
+    """A directory and those below it, each once. Links to directories are followed last, so that
+    what can be reached without one is called by its own name; what leads out of `root` is named,
+    not searched.
+    """
+    waiting, links, seen = [top], list[str](), set[str]()
+    while waiting or links:
+        place = (waiting or links).pop(0)
+        here = os.path.realpath(place)
+        if here in seen:
+            continue
+        seen.add(here)
+        yield place
+        if _outside(place, root):
+            continue
+        for entry in sorted(os.scandir(place), key=lambda entry: entry.name):
+            if not entry.name.startswith(".") and entry.is_dir():
+                (links if entry.is_symlink() else waiting).append(entry.path.removeprefix("./"))
+
+
+def _outside(path: str, root: str | None) -> bool:
+    return root is not None and not within(os.path.realpath(path), root)
 
 
 def _nothing(given: str) -> Problem:
     if os.path.isdir(given):
         return Problem("LT112", "no spec in this directory", given,
                        hint="specs end in .yml or .yaml")
-    if any(mark in given for mark in "*?["):
+    if any(mark in given for mark in _MARKS):
         return Problem("LT112", "no file matches", given)
     directory, name = os.path.split(given)
     try:

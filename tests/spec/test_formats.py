@@ -158,3 +158,37 @@ def test_the_caret_stands_under_the_place_also_after_wide_characters():
 def test_the_format_is_that_of_the_ci_system(environment, form):
     assert findings.chosen(environment) == form
     assert os.environ.get("GITHUB_ACTIONS") is None
+
+
+@pytest.mark.parametrize("form", ["github", "gitlab", "sarif", "junit", "json"])
+def test_paths_for_ci_begin_at_the_top_of_the_repository(form, tmp_path, monkeypatch, capsys):
+    (tmp_path / "checkout/server/jobs").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("checkout")
+    monkeypatch.chdir(tmp_path / "checkout/server")
+    inside, outside = "jobs/a.yml", f"{tmp_path}/b.yml"
+    problems = tuple(Problem("LT201", "m", name, 1, 1) for name in (inside, outside))
+    findings.print_report(Report(problems, (inside, outside), 0), form,
+                          {"GITHUB_WORKSPACE": str(tmp_path / "link")})
+    printed = capsys.readouterr()
+    assert ("server/jobs/a.yml" in printed.out) == (form != "json")
+    assert outside in printed.out
+    assert "\njobs/a.yml:1:1: error: m" in f"\n{printed.err}"
+
+
+def test_a_gitlab_problem_of_the_command_line_is_at_the_file_it_stands_in():
+    issues = json.loads(findings.rendered(REPORT, "gitlab"))
+    assert issues[3]["location"]["path"] == ".gitlab-ci.yml"
+
+
+def test_the_log_of_a_github_step_has_the_text_but_no_command_of_a_stranger(capsys):
+    name = "::add-mask::x.yml"
+    problem = Problem("LT201", "has ##[error]no", name, 1, 1, hint="::stop-commands::x")
+    findings.print_report(Report((problem,), (name,), 0), "github")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == f"./{name}:1:1: error: has # #[error]no (LT201)"
+    assert not any(line.lstrip().startswith("::") or "##[" in line for line in lines)
+
+
+def test_the_text_beside_a_format_says_error_where_strict_makes_it_one(capsys):
+    findings.print_report(REPORT._replace(strict=True), "gitlab")
+    assert "warning" not in capsys.readouterr().err

@@ -30,22 +30,39 @@ def rendered(report: Report, form: str) -> str:
     return text
 
 
-def print_report(report: Report, form: str) -> None:
-    """The report on stdout. In the forms that a person does not read in a CI job's log, the text
-    and the summary go to stderr as well.
+def print_report(report: Report, form: str, environment: Mapping[str, str] | None = None) -> None:
+    """The report on stdout; in any form but text, the text and the summary on stderr as well. The
+    `environment` names the top of the repository, from which a CI system reads paths.
     """
     from ltspec.output.findings import text
 
     if form == "text":
         text.show(report)
         return
-    output = rendered(report, form)
+    top = "" if form == "json" else top_of_repository(environment or {})
+    output = rendered(report.from_top(top) if top else report, form)
     if output:
         print(output)
-    if form != "github" and report.problems:
-        print("\n".join(text.lines_of(report.problems)), file=sys.stderr)
-    text.show_problems(text.notes(report), sys.stderr)
-    print(text.summary(report), file=sys.stderr)
+    lines = text.render(report).split("\n")
+    print("\n".join(map(no_command, lines) if form == "github" else lines), file=sys.stderr)
+
+
+def top_of_repository(environment: Mapping[str, str]) -> str:
+    """The checkout that the CI system made, with no symbolic link in its path; "" outside CI."""
+    import os
+
+    for name in ("GITHUB_WORKSPACE", "CI_PROJECT_DIR"):
+        if environment.get(name):
+            return os.path.realpath(environment[name])
+    return ""
+
+
+def no_command(line: str) -> str:
+    """A line in which GitHub's runner, which reads stderr too, sees none of its commands: what a
+    spec or its name says is for people (actions/runner, src/Runner.Common/ActionCommand.cs).
+    """
+    line = line.replace("##[", "# #[")
+    return f"./{line}" if line.startswith("::") else line
 
 
 def print_problems(problems: Iterable[Any]) -> None:

@@ -1,5 +1,6 @@
 """What a reporter gets: the problems, and what was looked at."""
 
+import os
 from typing import NamedTuple
 
 from ltspec.spec.problems import ERROR, Problem
@@ -37,6 +38,23 @@ class Report(NamedTuple):
     def level(self, problem: Problem) -> str:
         """`error` or `warning`; with `strict` every problem is an error."""
         return ERROR if self.strict else problem.severity
+
+    def from_top(self, top: str) -> "Report":
+        """The same with the paths of files below the directory `top` (absolute) as from there."""
+        names = {name: _from_top(name, top)
+                 for name in {*self.files, *(problem.file for problem in self.problems)}}
+        return self._replace(
+            files=tuple(names[name] for name in self.files),
+            problems=tuple(problem._replace(file=names[problem.file]) for problem in self.problems),
+        )
+
+
+def _from_top(name: str, top: str) -> str:
+    if not name or name == "<stdin>":
+        return name
+    path = os.path.normpath(os.path.join(os.getcwd(), name))
+    below = path.removeprefix(top.rstrip("/") + "/")
+    return name if below == path else below
 
 
 def full_message(problem: Problem) -> str:
