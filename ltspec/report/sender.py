@@ -21,7 +21,7 @@ from typing import IO, NamedTuple
 
 import sh
 
-from ltspec import process
+from ltspec import alive, process
 from ltspec.catalogue import Store, open_store, outbox
 from ltspec.clock import now
 from ltspec.errors import CatalogueError
@@ -151,11 +151,11 @@ def _end_session(session: int) -> None:
     Bounded: a process that hangs in the kernel does not end, and must not hold up the others.
     """
     for _ in range(SCANS):
-        left = process.members(session, f"sender-{session}")
+        left = alive.members(session, f"sender-{session}")
         if not left:
             return
         for identity in left:
-            process.signal_identity(identity, signal.SIGKILL)
+            alive.signal_identity(identity, signal.SIGKILL)
         time.sleep(0.02)
 
 

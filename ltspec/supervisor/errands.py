@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ltspec import process
+from ltspec import alive, process
 from ltspec.catalogue import Store
 from ltspec.clock import Now
 from ltspec.paths import Places
@@ -109,9 +109,9 @@ class Errand:
         """The helper has ended; look again when the next thing is due."""
         if self.pidfd is None:
             return
-        seen = process.look(self.pidfd, self.pid)
+        seen = alive.look(self.pidfd, self.pid)
         self.epoll.unregister(self.pidfd)
-        process.reap(self.pidfd)
+        alive.reap(self.pidfd)
         os.close(self.pidfd)
         self.pidfd = None
         self.next_look = 0.0

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ltspec import clock, process
+from ltspec import alive, clock, process
 from ltspec.catalogue import Store, hooks, open_store
 from ltspec.catalogue.hooks import Pending
 from ltspec.errors import CatalogueError
@@ -187,10 +187,10 @@ class Runner:
         }
 
     def _ended(self, one: _Running) -> None:
-        seen = process.look(one.pidfd, one.pid) or Seen()
+        seen = alive.look(one.pidfd, one.pid) or Seen()
         failure = process.read_failure(one.error_fd)
         os.close(one.error_fd)
-        process.reap(one.pidfd)
+        alive.reap(one.pidfd)
         os.close(one.pidfd)
         if failure:
             problem = f"cannot start: {failure.words}"
@@ -206,7 +206,7 @@ class Runner:
         now = clock.now().boot
         for number, one in self._running.items():
             if now >= one.deadline:
-                process.signal_group(one.pid, signal.SIGKILL)
+                alive.signal_group(one.pid, signal.SIGKILL)
                 self._running[number] = one._replace(deadline=now + _AGAIN_SECONDS, late=True)
 
     def _record(self, hook: Pending, spec: TaskSpec, problem: str) -> None:

@@ -10,7 +10,7 @@ import select
 from collections.abc import Callable
 from typing import Any
 
-from ltspec import pidfile, process
+from ltspec import alive, pidfile, process
 from ltspec.catalogue import Store, hooks, lifecycle, outbox
 from ltspec.clock import Now
 from ltspec.errors import CatalogueError, LtspecError
@@ -142,7 +142,7 @@ class Supervisor:
                     self.agenda.asked = True     # it may have written what is to be followed up
 
     def _ended(self, running: Running, now: Now) -> None:
-        seen = process.look(running.pidfd, running.pid)
+        seen = alive.look(running.pidfd, running.pid)
         if seen is None:
             return
         self.epoll.unregister(running.pidfd)

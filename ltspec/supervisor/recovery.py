@@ -10,7 +10,7 @@ carries it, it is `lost`: whether it started cannot be known, and it must not ru
 import os
 from typing import Any, NamedTuple
 
-from ltspec import cgroup, pidfile, process
+from ltspec import alive, cgroup, pidfile, process
 from ltspec.catalogue import Store, lifecycle
 from ltspec.model import TaskSpec
 from ltspec.paths import Places
@@ -58,7 +58,7 @@ def recover(store: Store, places: Places, boot_id: str) -> Found:
             found.unstarted.append((row.key, row.number))
             continue
         who = _identify(row, entry, boot_id)
-        pidfd = process.adopt(who) if who is not None else None
+        pidfd = alive.adopt(who) if who is not None else None
         running = _running(places, row, who, pidfd)
         if pidfd is None:
             running.seen = Seen()
@@ -70,18 +70,18 @@ def recover(store: Store, places: Places, boot_id: str) -> Found:
     return found
 
 
-def _identify(row: _Row, entry: slate.Entry | None, boot_id: str) -> process.Identity | None:
+def _identify(row: _Row, entry: slate.Entry | None, boot_id: str) -> alive.Identity | None:
     if row.boot_id != boot_id:
         return None
     if row.pid is None:
         if entry is not None and entry.started is not None:
             return entry.started
-        return process.find_marked(row.token)
-    return process.Identity(row.pid, row.ticks or 0)
+        return alive.find_marked(row.token)
+    return alive.Identity(row.pid, row.ticks or 0)
 
 
 def _running(
-    places: Places, row: _Row, who: process.Identity | None, pidfd: int | None
+    places: Places, row: _Row, who: alive.Identity | None, pidfd: int | None
 ) -> Running:
     spec: Any = TaskSpec.from_json(row.spec)
     try:
@@ -108,7 +108,7 @@ def _running(
     return running
 
 
-def _group(spec: TaskSpec, token: str, who: process.Identity | None) -> str:
+def _group(spec: TaskSpec, token: str, who: alive.Identity | None) -> str:
     if not cgroup.controllers(spec.limits):
         return ""
     return cgroup.find(spec.cgroup, token, who.pid if who else 0)

@@ -10,8 +10,8 @@ but is not on the slate has certainly not started. It says nothing of another bo
 import os
 from typing import NamedTuple
 
+from ltspec.alive import Identity
 from ltspec.paths import Places
-from ltspec.process import Identity
 
 _LINE = 96     # bytes: token, pid and start time, filled up with blanks
 

@@ -12,7 +12,7 @@ import secrets as randomness
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ltspec import cgroup, pidfile, process
+from ltspec import alive, cgroup, pidfile, process
 from ltspec.catalogue.lifecycle import Ready
 from ltspec.model import TaskSpec
 from ltspec.paths import PROGRESS_SUFFIX, Places
@@ -82,7 +82,7 @@ def prepare(task: Ready, places: Places, run: pidfile.RunDirectory) -> Prepared:
         path = places.log(spec.manager, spec.queue, spec.id, task.attempts + 1)
         opened.append(logs.open_log(path, user))
         parameters = pidfile.parameters_content(spec.start_parameters)
-        opened.append(sealed_memory(parameters, process.memory_name(token)))
+        opened.append(sealed_memory(parameters, alive.memory_name(token)))
         opened.append(_stage_pidfile(run, task, spec, user))
     except process.CannotStart as error:
         return _impossible(task, spec, opened, str(error))

@@ -8,7 +8,7 @@ nothing of a task hide. What survives KILL is named. A normal end kills nothing.
 
 import signal
 
-from ltspec import cgroup, process
+from ltspec import alive, cgroup
 from ltspec.supervisor.running import Running
 
 SCAN_SECONDS = 0.05       # between two scans while a task is being ended
@@ -46,27 +46,27 @@ def climb(running: Running, boot: float) -> None:
 
 
 def _send(running: Running, number: int) -> None:
-    process.signal_group(running.pid, number)
+    alive.signal_group(running.pid, number)
     if running.seen is not None or number == signal.SIGKILL:
         _signal_all(running, _left(running), number)
 
 
-def _signal_all(running: Running, left: list[process.Identity], number: int) -> None:
+def _signal_all(running: Running, left: list[alive.Identity], number: int) -> None:
     if number == signal.SIGKILL and running.group:
         cgroup.kill(running.group)
     for identity in left:
-        process.signal_identity(identity, number)
+        alive.signal_identity(identity, number)
 
 
-def _left(running: Running) -> list[process.Identity]:
+def _left(running: Running) -> list[alive.Identity]:
     """Who is left of an attempt beside its leader."""
-    found = process.members(running.pid, running.token)
+    found = alive.members(running.pid, running.token)
     if running.group:
         known = {running.pid, *(identity.pid for identity in found)}
         for pid in cgroup.pids(running.group):
-            ticks = process.start_ticks(pid)
+            ticks = alive.start_ticks(pid)
             if pid not in known and ticks is not None:
-                found.append(process.Identity(pid, ticks))
+                found.append(alive.Identity(pid, ticks))
     return found
 
 
@@ -78,7 +78,7 @@ def is_over(running: Running) -> bool:
     ladder: Ladder = running.ladder
     if running.seen is None:
         if ladder.gave_up:
-            running.survivors = process.describe(process.Identity(running.pid, running.ticks))
+            running.survivors = alive.describe(alive.Identity(running.pid, running.ticks))
         return False
     left = _left(running)
     if not left:
@@ -88,5 +88,5 @@ def is_over(running: Running) -> bool:
     if ladder.last_signal == signal.SIGKILL and not ladder.gave_up:
         _signal_all(running, left, signal.SIGKILL)
     if ladder.gave_up:
-        running.survivors = ", ".join(process.describe(identity) for identity in left[:20])
+        running.survivors = ", ".join(alive.describe(identity) for identity in left[:20])
     return ladder.gave_up

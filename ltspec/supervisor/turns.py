@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ltspec import cgroup, pidfile, process
+from ltspec import alive, cgroup, pidfile, process
 from ltspec.catalogue import Store, lifecycle
 from ltspec.clock import Now
 from ltspec.paths import Places
@@ -183,7 +183,7 @@ class Turns:
         """What an ended attempt leaves to do, while the next one runs already."""
         ended, self._afterwards = self._afterwards, []
         for running, end, dirty in ended:
-            if running.pidfd >= 0 and not process.reap(running.pidfd):
+            if running.pidfd >= 0 and not alive.reap(running.pidfd):
                 self.control.reap(running.pid)
             running.close()
             if running.script is not None:
@@ -365,7 +365,7 @@ class Turns:
             seam.reached("start.spawned")
             prepared.close()     # first, so that the process's descriptor can be had
             try:
-                started = process.Identity(launched.pid, process.start_ticks(launched.pid) or 0)
+                started = alive.Identity(launched.pid, alive.start_ticks(launched.pid) or 0)
                 self.slate.started(prepared.token, started)
                 seam.reached("start.noted")
                 self._watch_started(prepared, number, launched, started, now)
@@ -397,7 +397,7 @@ class Turns:
         prepared: starting.Prepared,
         number: int,
         launched: starting.Launched,
-        started: process.Identity,
+        started: alive.Identity,
         now: Now,
     ) -> None:
         pidfd = os.pidfd_open(launched.pid)

@@ -4,7 +4,7 @@ import fcntl
 import sys
 from typing import Any
 
-from ltspec import process
+from ltspec import alive
 from ltspec.supervisor import main
 
 
@@ -18,5 +18,5 @@ class OlderKernel:
         raise OSError(25, "Inappropriate ioctl for device")
 
 
-vars(process)["fcntl"] = OlderKernel()
+vars(alive)["fcntl"] = OlderKernel()
 sys.exit(main.main())

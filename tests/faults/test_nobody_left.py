@@ -53,7 +53,7 @@ import os, signal, subprocess, sys, time
 from ltspec.model import TaskSpec
 from ltspec.supervisor import stopping
 from ltspec.supervisor.running import Running
-from ltspec import process
+from ltspec import alive
 from ltspec.states import Seen
 
 text = "import os, time; os.setsid(); pid = os.fork(); os.setuid(65534) if not pid else None; " \
@@ -62,7 +62,7 @@ pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
 leader = subprocess.Popen([sys.executable, "-c", text], text=True, **pipes)
 member = int(leader.stdout.readline())
 leader.stdout.readline()
-ticks = process.start_ticks(leader.pid)
+ticks = alive.start_ticks(leader.pid)
 running = Running(
     key=1, number=1, token="x" * 32, spec=TaskSpec(id="a", command=("x",)), file="a",
     pid=leader.pid, ticks=ticks, pidfd=os.pidfd_open(leader.pid), started_boot=0.0, retried=0,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ltspec import client, process
+from ltspec import alive, client
 from ltspec.errors import CannotDo
 
 
@@ -119,7 +119,7 @@ def test_process_with_the_same_pid_and_another_start_time_is_not_taken_for_the_t
         engine.store.execute("UPDATE attempt SET start_ticks = start_ticks - 1")
     try:
         assert engine.ended("a")[0].outcome == "lost"
-        assert process.start_ticks(pid) is not None
+        assert alive.start_ticks(pid) is not None
     finally:
         os.kill(pid, signal.SIGKILL)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ltspec import cgroup, process
+from ltspec import alive, cgroup
 from ltspec.model import TaskSpec
 from ltspec.supervisor import stopping
 from ltspec.supervisor.running import Running
@@ -81,7 +81,7 @@ def start(path, script):
 
 def running(path, shell):
     """What the supervisor knows of an attempt with a control group."""
-    ticks = process.start_ticks(shell.pid)
+    ticks = alive.start_ticks(shell.pid)
     assert ticks is not None
     spec = TaskSpec("a", command=("/bin/sh",))
     return Running(key=1, number=1, token="none", spec=spec, file="a", pid=shell.pid, ticks=ticks,
@@ -97,7 +97,7 @@ def test_what_hides_from_the_ladder_is_ended_in_its_group(group, wait_until):
         attempt = running(path, shell)
         attempt.ladder = stopping.Ladder((("KILL", 0.0),))
         stopping.climb(attempt, 0.0)
-        attempt.seen = wait_until(lambda: process.look(attempt.pidfd, attempt.pid))
+        attempt.seen = wait_until(lambda: alive.look(attempt.pidfd, attempt.pid))
         assert attempt.seen.signal == signal.SIGKILL
         wait_until(lambda: stopping.is_over(attempt))
         assert (attempt.survivors, cgroup.pids(path)) == ("", [])
@@ -109,7 +109,7 @@ def test_a_signal_after_the_leaders_end_reaches_what_hides_in_its_group(group, w
     path = cgroup.make(str(group), "t1", {})
     with start(path, HIDE) as shell:
         attempt = running(path, shell)
-        attempt.seen = wait_until(lambda: process.look(attempt.pidfd, attempt.pid))
+        attempt.seen = wait_until(lambda: alive.look(attempt.pidfd, attempt.pid))
         wait_until(lambda: len(cgroup.pids(path)) == 1)
         attempt.ladder = stopping.Ladder((("TERM", 60.0), ("KILL", 0.0)))
         stopping.climb(attempt, 0.0)
