@@ -26,7 +26,7 @@ from ltspec.supervisor.scheduling import retry_delay
 from ltspec.supervisor.slate import Slate
 
 STARTS_A_TURN = 16
-AGAIN_SECONDS = 3.0     # after a start that its user's limits did not allow
+AGAIN_SECONDS = 1.0     # after a start that its user's limits did not allow
 AHEAD = 8            # lines whose next start is made ready while the one before runs
 
 

@@ -1,5 +1,6 @@
 """Catalogues that are damaged, somebody else's, or of another version."""
 
+import json
 import os
 import sqlite3
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ltspec.catalogue.store import newest_version
+from ltspec.mgrctl import command
 
 OLD = sorted(Path(__file__).with_name("catalogues").glob("*.sql"))
 READING = (["list"], ["show", "q/a1"], ["why", "q/a1"], ["queue", "list"])
@@ -32,7 +34,7 @@ def garble(host, *names):
 
 
 @pytest.fixture
-def used(host):
+def used(host, inside):
     """A host whose catalogue has a task that runs, one that waits and some that have ended."""
     gate = host.fifo()
     host.write("jobs/j.yml", f"""
@@ -41,8 +43,8 @@ def used(host):
           - {{ id: a1, queue: q, command: [sh, -c, "read x < {gate}; echo a1 >> {host.root}/ran"] }}
           - {{ id: a2, queue: q, command: [sh, -c, "echo a2 >> {host.root}/ran"] }}
         """)
-    host.ltspec("apply", "jobs/j.yml", code=0)
-    host.ltspec("wait", "p/a4", code=0)
+    inside("apply", "jobs/j.yml", code=0)
+    inside("wait", "p/a4", code=0)
     keep = int(host.status("q/a1").split()[1])
     for pid in host.processes():
         if pid != keep:
@@ -53,72 +55,72 @@ def used(host):
     return host
 
 
-def test_damaged_indexes_cost_nothing_and_running_tasks_run_on(used, wait_until):
+def test_damaged_indexes_cost_nothing_and_running_tasks_run_on(used, inside):
     garble(used, "task_id", "task_position")
-    done = used.ltspec("show", "q/a1", code=5)
+    done = inside("show", "q/a1", code=5)
     assert "it is damaged: run `ltspec doctor`" in done.stderr
-    found = used.json("doctor", code=1)["findings"]
+    found = json.loads(inside("doctor", "--json", code=1).stdout)["findings"]
     assert [(one["check"], one["fixable"]) for one in found if one["problem"]] == [
         ("catalogue", True)
     ]
-    assert "every task is in it" in used.ltspec("doctor", "--fix", code=0).stdout
+    assert "every task is in it" in inside("doctor", "--fix", code=0).stdout
     used.release(used.root / "gate")
-    used.ltspec("wait", "q/a1", "q/a2", "--timeout", "20", code=0)
+    inside("wait", "q/a1", "q/a2", "--timeout", "20", code=0)
     assert (used.root / "ran").read_text() == "a1\na2\n"
-    assert used.json("list", "--all")["counts"]["succeeded"] == 6
+    assert json.loads(inside("list", "--all", "--json").stdout)["counts"]["succeeded"] == 6
     left = [path.name for path in used.state_dir.glob("catalogue.db*")]
     assert len([name for name in left if ".damaged-" in name and name[-1].isdigit()]) == 1
     assert not [name for name in left if "copy" in name]
 
 
-def test_damaged_table_is_told_by_every_command_and_put_aside(used):
+def test_damaged_table_is_told_by_every_command_and_put_aside(used, inside):
     garble(used, "task")
-    for command in READING:
-        done = used.ltspec(*command, code=5)
+    for words in READING:
+        done = inside(*words, code=5)
         assert "it is damaged: run `ltspec doctor`" in done.stderr
-    assert "it is damaged: run `ltspec doctor`" in used.ltspec("run", "--", "true", code=5).stderr
+    assert "it is damaged: run `ltspec doctor`" in inside("run", "--", "true", code=5).stderr
     assert "Traceback" not in (used.state_dir / "supervisor.log").read_text()
-    said = used.ltspec("doctor", "--fix", code=1).stdout
+    said = inside("doctor", "--fix", code=1).stdout
     assert "their processes still run, unknown to ltspec" in said
     assert "put the damaged catalogue aside" in said
     assert str(used.pidfile("q/a1")) in said.split("they will run twice")[1]
-    assert "no tasks yet" in used.ltspec("list", code=0).stdout
+    assert "no tasks yet" in inside("list", code=0).stdout
     assert used.status("q/a1").startswith("RUN")
     used.release(used.root / "gate")
 
 
-def test_file_that_is_no_catalogue_is_neither_used_nor_migrated(host):
+def test_file_that_is_no_catalogue_is_neither_used_nor_migrated(host, inside):
     host.state_dir.mkdir(mode=0o700)
     path = host.state_dir / "catalogue.db"
     with sqlite3.connect(path) as other:
         other.execute("CREATE TABLE precious (value)")
         other.execute("INSERT INTO precious VALUES ('kept')")
     other.close()
-    for command in (["list"], ["run", "--", "true"]):
-        assert "is a database of another program" in host.ltspec(*command, code=5).stderr
+    for words in (["list"], ["run", "--", "true"]):
+        assert "is a database of another program" in inside(*words, code=5).stderr
     assert sql(host, "SELECT value FROM precious") == [("kept",)]
-    host.ltspec("doctor", "--fix", code=0)
+    inside("doctor", "--fix", code=0)
     aside = [path for path in host.state_dir.glob("*.damaged-*") if path.suffix[-1].isdigit()]
     assert sqlite3.connect(aside[0]).execute("SELECT value FROM precious").fetchall() == [("kept",)]
 
 
-def test_catalogue_of_a_newer_version_is_left_alone(host):
+def test_catalogue_of_a_newer_version_is_left_alone(host, inside):
     host.ltspec("run", "--id", "a", "--wait", "--", "true", code=0)
     host.kill_all()
     sql(host, "PRAGMA user_version=99")
     before = (host.state_dir / "catalogue.db").read_bytes()
     words = f"has version 99, this ltspec knows {newest_version()}"
-    for done in (host.ltspec("list", code=5), host.ltspec("run", "--", "true", code=5),
-                 host.mgrctl("longtask", code=5)):
+    for done in (inside("list", code=5), inside("run", "--", "true", code=5),
+                 inside("longtask", code=5, program=command.main)):
         assert words in done.stderr
         assert "it was made by a newer ltspec: install that one" in done.stderr
-    assert words in host.ltspec("doctor", "--fix", code=1).stdout
+    assert words in inside("doctor", "--fix", code=1).stdout
     assert (host.state_dir / "catalogue.db").read_bytes() == before
 
 
 @pytest.mark.parametrize("dump", OLD, ids=lambda path: path.stem)
 def test_catalogue_of_an_older_version_is_brought_up_to_date_with_its_tasks(
-    host, dump, wait_until
+    host, dump, inside, wait_until
 ):
     host.state_dir.mkdir(mode=0o700)
     ran = host.root / "ran"
@@ -127,15 +129,16 @@ def test_catalogue_of_an_older_version_is_brought_up_to_date_with_its_tasks(
         old.executescript(text)
     old.close()
     (host.state_dir / "catalogue.db").chmod(0o600)
-    assert "run `ltspec wake`" in host.ltspec("list", code=5).stderr
-    found = host.json("doctor", code=1)["findings"]
+    assert "run `ltspec wake`" in inside("list", code=5).stderr
+    found = json.loads(inside("doctor", "--json", code=1).stdout)["findings"]
     assert [(one["check"], one["fixable"]) for one in found if one["problem"]] == [
         ("catalogue", True)
     ]
-    host.ltspec("doctor", "--fix", code=0)
+    inside("doctor", "--fix", code=0)
     wait_until(lambda: host.status("q/waiting") == "OK")
     assert ran.read_text() == "waiting\n"
-    tasks = {one["reference"]: one["status"] for one in host.json("list", "--all")["tasks"]}
+    found = json.loads(inside("list", "--all", "--json").stdout)["tasks"]
+    tasks = {one["reference"]: one["status"] for one in found}
     assert tasks == {"q/waiting": "OK", "done": "OK", "failed": "ERR"}
 
 

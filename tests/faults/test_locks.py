@@ -16,7 +16,7 @@ from ltspec.errors import SupervisorError
 from ltspec.paths import Places
 
 
-def test_stale_locks_and_sockets_of_a_dead_supervisor_are_in_nobodys_way(host):
+def test_stale_locks_and_sockets_of_a_dead_supervisor_are_in_nobodys_way(host, inside):
     host.ltspec("run", "--id", "a", "--wait", "--", "true", code=0)
     host.kill_all()
     (host.state_dir / "supervisor.lock").write_text("4194000\n")
@@ -25,8 +25,8 @@ def test_stale_locks_and_sockets_of_a_dead_supervisor_are_in_nobodys_way(host):
         with contextlib.chdir(path.parent), socket.socket(socket.AF_UNIX) as dead:
             dead.bind(path.name)
             path.chmod(0o600)
-    host.ltspec("doctor", "--fix", code=0)
-    host.ltspec("run", "--id", "b", "--wait", "--", "true", code=0)
+    inside("doctor", "--fix", code=0)
+    inside("run", "--id", "b", "--wait", "--", "true", code=0)
 
 
 @pytest.mark.parametrize("name", ["state/supervisor.sock", "run/.finish.sock", "run/.bin"])
@@ -50,7 +50,7 @@ def test_socket_or_tools_that_are_removed_come_back_while_tasks_run(
 
 
 def test_command_that_holds_the_start_lock_for_ever_is_told_and_named(
-    host, monkeypatch, wait_until
+    host, monkeypatch, inside
 ):
     host.ltspec("run", "--id", "a", "--wait", "--", "true", code=0)
     host.kill_all()
@@ -67,28 +67,28 @@ def test_command_that_holds_the_start_lock_for_ever_is_told_and_named(
         places = Places(str(host.state_dir), str(host.run_dir))
         with pytest.raises(SupervisorError, match="another command has been starting"):
             client.connect(places)
-        found = host.ltspec("doctor", code=1).stdout
+        found = inside("doctor", code=1).stdout
         assert f"process {other.pid} ({sys.executable} -c" in found
         assert f"kill -CONT {other.pid}" in found
-        assert f"let process {other.pid} go on" in host.ltspec("doctor", "--fix", code=0).stdout
+        assert f"let process {other.pid} go on" in inside("doctor", "--fix", code=0).stdout
         other.stdin.close()
-    host.ltspec("run", "--id", "b", "--wait", "--", "true", code=0)
+    inside("run", "--id", "b", "--wait", "--", "true", code=0)
 
 
-def test_stopped_supervisor_is_found_without_waiting_for_it_and_goes_on(engine, host):
+def test_stopped_supervisor_is_found_without_waiting_for_it_and_goes_on(engine, host, inside):
     engine.submit(engine.sh("a", "until test -e go; do sleep 0.05; done"))
     for pid in (engine.guardian, engine.supervisor):
         os.kill(pid, signal.SIGSTOP)
     started = time.monotonic()
-    found = host.ltspec("doctor", code=1).stdout
+    found = inside("doctor", code=1).stdout
     assert time.monotonic() - started < client.HELLO_SECONDS
     assert f"stopped by a signal: 2 processes {engine.guardian} {engine.supervisor}" in found
-    host.ltspec("doctor", "--fix", code=0)
+    inside("doctor", "--fix", code=0)
     engine.path("go").touch()
     engine.ended("a")
 
 
-def test_lock_that_is_taken_away_ends_the_supervisor_and_the_next_takes_over(engine, host):
+def test_lock_that_is_taken_away_ends_the_supervisor_and_the_next_takes_over(engine, host, inside):
     engine.submit(engine.sh("a", "echo a >> ran; until test -e go; do sleep 0.05; done"))
     engine.running("a")
     pids = (engine.supervisor, engine.guardian)
@@ -97,19 +97,19 @@ def test_lock_that_is_taken_away_ends_the_supervisor_and_the_next_takes_over(eng
     for pid in pids:
         engine.gone(pid)
     engine.path("go").touch()
-    host.ltspec("wait", "a", "--timeout", "20")
+    inside("wait", "a", "--timeout", "20")
     assert engine.lines("ran") == ["a"]
 
 
-def test_lost_pidfile_that_nobody_noticed_is_found_and_published_again(engine, host):
+def test_lost_pidfile_that_nobody_noticed_is_found_and_published_again(engine, host, inside):
     engine.submit(engine.sh("q/a", "until test -e go; do sleep 0.05; done"), engine.spec("q/b"))
     engine.running("q/a")
     before = [host.pidfile(name).read_bytes() for name in ("q/a", "q/b")]
     for name in ("q/a", "q/b"):
         host.pidfile(name).rename(host.root / name[-1])      # a rename raises no event
-    found = host.ltspec("doctor", code=1).stdout
+    found = inside("doctor", code=1).stdout
     assert "2 tasks without one: ltspec/q/a, ltspec/q/b" in found
-    assert "published 2 PID-files again" in host.ltspec("doctor", "--fix", code=0).stdout
+    assert "published 2 PID-files again" in inside("doctor", "--fix", code=0).stdout
     assert [host.pidfile(name).read_bytes() for name in ("q/a", "q/b")] == before
     with open(host.pidfile("q/a")) as file, pytest.raises(BlockingIOError):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -31,45 +31,50 @@ def outside(host):
     return folder
 
 
-def work(host):
+def work(engine):
     """A script and a command in a queue, and a common task."""
-    host.write("jobs/j.yml", """
-        defaults: {rerun: always}
-        tasks:
-          - {id: a, queue: q, script: "exit 0"}
-          - {id: b, queue: q, command: /bin/true}
-          - {id: c, command: /bin/true}
-        """)
-    host.ltspec("apply", "jobs/j.yml", code=0)
-    host.ltspec("wait", "a", "b", "c", "--timeout", "20", code=0)
+    script = engine.spec("q/a", "/bin/sh", script="exit 0\n")
+    engine.submit(script, engine.spec("q/b"), engine.spec("c"))
+    for task in engine.ended("q/a", "q/b", "c"):
+        assert task.status == "OK"
 
 
-@pytest.mark.parametrize("level", LEVELS, ids=["run", "manager", "queue"])
-@pytest.mark.parametrize("when", ["before", "meanwhile"])
-def test_planted_links_are_replaced_or_left_alone_and_never_followed(host, outside, level, when):
-    host.run_dir.mkdir(mode=0o711)
-    (host.run_dir / ".ltspec").touch()
-    if when == "meanwhile":
-        work(host)
+def plant(host, outside, level):
     for number, (place, target) in enumerate(level.items()):
         path = host.run_dir / place
         path.parent.mkdir(parents=True, exist_ok=True)
         if os.path.lexists(path):
-            path.rename(host.root / f"taken-away-{number}")
+            path.rename(host.root / f"taken-away-{len(level)}-{number}")
         path.symlink_to(outside / target)
+
+
+@pytest.mark.parametrize("level", LEVELS, ids=["run", "manager", "queue"])
+def test_links_planted_before_the_start_are_never_followed(engine, host, outside, level):
+    host.run_dir.mkdir(mode=0o711)
+    (host.run_dir / ".ltspec").touch()
+    plant(host, outside, level)
     before = content(outside)
-    work(host)
+    work(engine)
     assert content(outside) == before
 
 
-def test_log_and_locks_are_not_reached_through_links(host, outside):
+def test_links_planted_meanwhile_are_never_followed(engine, host, outside):
+    work(engine)
+    before = content(outside)
+    for level in reversed(LEVELS):
+        plant(host, outside, level)
+        work(engine)
+        assert content(outside) == before
+
+
+def test_log_and_locks_are_not_reached_through_links(host, outside, inside):
     host.state_dir.mkdir(mode=0o700)
     for name in ("start.lock", "supervisor.lock", "supervisor.log", "supervisor.started"):
         before = content(outside)
         (host.state_dir / name).unlink(missing_ok=True)
         (host.state_dir / name).symlink_to(outside / "kept")
-        done = host.ltspec("run", "--", "true", code=5)
+        done = inside("run", "--", "true", code=5)
         assert name in done.stderr
         assert content(outside) == before
-        assert f"{name} is a symbolic link" in host.ltspec("doctor", code=1).stdout
+        assert f"{name} is a symbolic link" in inside("doctor", code=1).stdout
         (host.state_dir / name).unlink()

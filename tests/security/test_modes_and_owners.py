@@ -44,34 +44,34 @@ def test_modes_do_not_depend_on_the_umask(host, umask):
     }
 
 
-def refused(host, words):
+def refused(host, inside, words):
     """Every way in says so, and nothing is made or touched."""
+    host.write("jobs/j.yml", "{id: a, command: /bin/true}\n")
     before = sorted(str(path) for path in host.root.rglob("*"))
     for done in (
-        host.ltspec("list", code=5), host.ltspec("run", "--", "true", code=5),
-        host.ltspec("apply", "jobs/j.yml", code=5), host.ltspec("supervise", code=5),
-        host.ltspec("doctor", code=1),
+        inside("list", code=5), inside("run", "--", "true", code=5), inside("wake", code=5),
+        inside("apply", "jobs/j.yml", code=5), inside("supervise", code=5),
+        inside("doctor", code=1),
     ):
         assert words in done.stderr + done.stdout, done.args
     assert sorted(str(path) for path in host.root.rglob("*")) == before
 
 
 @pytest.mark.parametrize("bits", [0o720, 0o702])
-def test_state_directory_that_others_may_write_is_refused(host, bits):
-    host.write("jobs/j.yml", "{id: a, command: /bin/true}\n")
+def test_state_directory_that_others_may_write_is_refused(host, inside, bits):
     host.state_dir.mkdir()
     host.state_dir.chmod(bits)
-    refused(host, f"{host.state_dir} is writable by others")
+    refused(host, inside, f"{host.state_dir} is writable by others")
 
 
 @pytest.mark.parametrize("bits", [0o731, 0o713])
-def test_run_directory_that_others_may_write_is_refused(host, bits):
+def test_run_directory_that_others_may_write_is_refused(host, inside, bits):
     host.run_dir.mkdir()
     host.run_dir.chmod(bits)
-    done = host.ltspec("run", "--", "true", code=5)
+    done = inside("run", "--", "true", code=5)
     assert f"{host.run_dir} is writable by others\n  make it private: chmod go-w" in done.stderr
     assert list(host.run_dir.iterdir()) == []
-    assert "is writable by others" in host.ltspec("doctor", code=1).stdout
+    assert "is writable by others" in inside("doctor", code=1).stdout
 
 
 def foreign(host):
@@ -84,19 +84,18 @@ def foreign(host):
     return str(path)
 
 
-def test_state_directory_of_another_user_is_refused(host):
-    host.write("jobs/j.yml", "{id: a, command: /bin/true}\n")
+def test_state_directory_of_another_user_is_refused(host, inside):
     host.env["LTSPEC_STATE_DIR"] = foreign(host)
-    refused(host, "belongs to user")
+    refused(host, inside, "belongs to user")
 
 
-def test_run_directory_of_another_user_is_refused(host):
+def test_run_directory_of_another_user_is_refused(host, inside):
     host.env["LTSPEC_RUN_DIR"] = foreign(host)
-    done = host.ltspec("run", "--", "true", code=5)
+    done = inside("run", "--", "true", code=5)
     assert f"{host.env['LTSPEC_RUN_DIR']} belongs to user" in done.stderr
 
 
-def test_link_to_a_directory_of_another_user_is_refused(host):
+def test_link_to_a_directory_of_another_user_is_refused(host, inside):
     host.state_dir.symlink_to(foreign(host))
-    assert "belongs to user" in host.ltspec("run", "--", "true", code=5).stderr
-    assert "belongs to user" in host.ltspec("list", code=5).stderr
+    assert "belongs to user" in inside("run", "--", "true", code=5).stderr
+    assert "belongs to user" in inside("list", code=5).stderr

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from ltspec.mgrctl import command
+
 VALUES = ("of-a-file-5d1f09", "of-a-command-77aa31", "at-a-descriptor-0c9e44")
 
 
@@ -48,23 +50,23 @@ def secretive(host, wait_until):
     return host
 
 
-def test_secrets_are_in_no_file_no_process_list_and_no_output(secretive, wait_until):
+def test_secrets_are_in_no_file_no_process_list_and_no_output(secretive, inside, wait_until):
     host = secretive
     printed = [
-        host.ltspec("validate", "jobs/j.yml", code=0), host.ltspec("render", "jobs/j.yml", code=0),
-        host.ltspec("plan", "jobs/j.yml", "--diff", code=0),
-        host.ltspec("apply", "jobs/j.yml", "--diff", code=0),
+        inside("validate", "jobs/j.yml", code=0), inside("render", "jobs/j.yml", code=0),
+        inside("plan", "jobs/j.yml", "--diff", code=0),
+        inside("apply", "jobs/j.yml", "--diff", code=0),
     ]
     wait_until(lambda: host.status("q/script").startswith("RUN "))
     pid = int(host.status("q/script").split()[1])
     wait_until(lambda: b"COMMAND=" in Path(f"/proc/{pid}/environ").read_bytes())
-    printed += [host.ltspec(*words, "--json") for words in (
+    printed += [inside(*words, "--json") for words in (
         ["list", "--all"], ["show", "ended", "bad", "failing", "script"], ["why", "failing"],
         ["render", "jobs/j.yml"], ["plan", "jobs/j.yml"], ["doctor"], ["queue", "list"],
     )]
-    printed += [host.ltspec("logs", name) for name in ("ended", "bad", "script")]
-    printed += [host.mgrctl("-o", "json", "longtask"), host.mgrctl(
-        "-o", "json", "longtask.edit", f"elid={host.pidfile('q/script')}")]
+    printed += [inside("logs", name) for name in ("ended", "bad", "script")]
+    printed += [inside("-o", "json", *words, program=command.main) for words in (
+        ["longtask"], ["longtask.edit", f"elid={host.pidfile('q/script')}"])]
     for value in VALUES:
         assert holders(value) == ({(pid, "environ")} if value != VALUES[2] else set())
         for done in printed:
@@ -81,9 +83,9 @@ def test_secrets_are_in_no_file_no_process_list_and_no_output(secretive, wait_un
     assert host.status("q/failing").startswith("ERR cannot start: secret X: ")
 
 
-def test_token_of_an_attempt_is_in_no_process_list_and_no_output(secretive, wait_until):
+def test_token_of_an_attempt_is_in_no_process_list_and_no_output(secretive, inside, wait_until):
     host = secretive
-    host.ltspec("apply", "jobs/j.yml", code=0)
+    inside("apply", "jobs/j.yml", code=0)
     wait_until(lambda: host.status("q/script").startswith("RUN "))
     pid = int(host.status("q/script").split()[1])
     wait_until(lambda: b"LTSPEC_TOKEN=" in Path(f"/proc/{pid}/environ").read_bytes())
@@ -91,6 +93,6 @@ def test_token_of_an_attempt_is_in_no_process_list_and_no_output(secretive, wait
     (token,) = [word.split("=")[1] for word in words if word.startswith("LTSPEC_TOKEN=")]
     assert holders(token) == {(pid, "environ")}
     for words in (["list", "--all"], ["show", "script"]):
-        assert token not in host.ltspec(*words, "--json", code=0).stdout
+        assert token not in inside(*words, "--json", code=0).stdout
     assert not [path for path in host.run_dir.rglob("*") if token in path.name]
     assert token not in host.pidfile("q/script").read_text()
