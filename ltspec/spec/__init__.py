@@ -4,7 +4,7 @@ Pure: nothing here starts a process, opens the catalogue or prints. Importing th
 nothing; the supervisor takes only `ltspec.spec.environment` of it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,12 +21,14 @@ def load(
     tags: Sequence[str] = (),
     skip_tags: Sequence[str] = (),
     untrusted_root: str | None = None,
+    before: "Callable[[str], None]" = lambda _name: None,
 ) -> "Loaded":
     """The tasks of files, directories, globs and `-` (standard input), and all their problems.
 
     With `for_host` required inputs need values and env() and file() are real (apply, plan,
     render); without it the answer depends only on the files and options given (validate).
     `extra_vars` come from `parse_extra_vars`; a plain text stands for `-e NAME=TEXT`.
+    `before` is called with the name of each file before it is looked at, with "" after the last.
     """
     import gc
 
@@ -39,7 +41,7 @@ def load(
         for name, value in (extra_vars or {}).items()
     }
     loader = Loader(config, given, for_host=for_host, tags=tags, skip_tags=skip_tags,
-                    root=untrusted_root)
+                    root=untrusted_root, before=before)
     enabled = gc.isenabled()
     gc.disable()            # nothing here makes circles worth looking for: a tenth of the time
     try:

@@ -3,7 +3,7 @@ check across files. All problems of all files come in one pass.
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from ltspec.model import TaskSpec
@@ -88,13 +88,15 @@ class Loader:
     """Loads the specs of one command."""
 
     def __init__(self, settings: Settings, given: Mapping[str, Given], *, for_host: bool,
-                 tags: Sequence[str], skip_tags: Sequence[str], root: str | None) -> None:
+                 tags: Sequence[str], skip_tags: Sequence[str], root: str | None,
+                 before: Callable[[str], None]) -> None:
         self.settings = settings
         self.given = given
         self.for_host = for_host
         self.tags = frozenset(tags)
         self.skip_tags = frozenset(skip_tags)
         self.root = root
+        self.before = before                 # called with each file's name before it is looked at
         self.templates = Templates()
         self.problems: list[Problem] = []
         self.turns: list[Turn] = []
@@ -110,12 +112,14 @@ class Loader:
         found, problems = finding_files.find(paths, self.root)
         self.problems += problems
         for file in found:
+            self.before(file.name)
             self.files.append(file.path)
             data, problems = finding_files.read(file)
             self.problems += problems
             if not problems:
                 self._load_file(file, data)
             self.unread = self.unread or bool(problems)
+        self.before("")
         self._check_given()
         return self._finish()
 

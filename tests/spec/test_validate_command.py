@@ -26,6 +26,8 @@ def test_wrong_usage_gives_2(host):
     assert "no jobs/ here" in host.ltspec("validate", code=2).stderr
     host.ltspec("validate", "--format", "xml", code=2)
     host.ltspec("validate", "-e", "nothing", "x.yml", code=2)
+    assert "add --untrusted" in host.ltspec("validate", "--root", ".", "x", code=2).stderr
+    assert "--format" in host.ltspec("validate", "--json", "--format", "junit", code=2).stderr
 
 
 def test_a_missing_file_gives_1_with_the_closest_name(host):
