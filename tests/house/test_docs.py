@@ -13,12 +13,16 @@ scripts in tests/house/outside/.
 import ast
 import os
 import re
+import shlex
 import stat
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+from ltspec.commands import reference, table
+from ltspec.errors import LtspecError
 
 ROOT = Path(__file__).parents[2]
 OUTSIDE = Path(__file__).parent / "outside"
@@ -147,6 +151,46 @@ def test_readme_commands_do_what_it_shows(copy_checkout, host):
         del environment[name]
     wrong = run_page((ROOT / "README.md").read_text(), checkout, environment)
     assert not wrong, "README.md\n" + "\n".join(wrong)
+
+
+MENTION = re.compile(r"`(ltspec [a-z][^`]*)`")
+
+
+def mentions(page):
+    """The command lines in a page's sentences and tables: those in no block that is run."""
+    text = FENCE.sub("", page)
+    return [" ".join(found.replace("\\|", "|").split("|")[0].split())
+            for found in MENTION.findall(text)]
+
+
+def parse(line):
+    """Parse it as the command would, without running it; a name alone only has to be known."""
+    name, *words = shlex.split(line)[1:]
+    module = table.load(name)
+    if "--" in words and getattr(module, "TAKES_COMMAND", False):
+        words = words[: words.index("--")]
+    parser = table.parser_of(name)
+    if words and words != list(reference.parts(parser).keys() & words):
+        parser.parse_args(["apply" if word == "COMMAND" else word for word in words])
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.name)
+def test_page_mentions_only_commands_and_options_that_there_are(page):
+    wrong = []
+    for line in mentions(page.read_text()):
+        try:
+            parse(line)
+        except LtspecError as error:
+            wrong.append(f"{line}: {error}")
+    assert wrong == []
+
+
+def test_rule_mention_of_an_option_that_is_gone_is_found():
+    for line in ("ltspec list --filed", "ltspec lst", "ltspec queue drian"):
+        with pytest.raises(LtspecError):
+            parse(line)
+    parse("ltspec queue drain")
+    parse("ltspec run -q q -- CMD --any")
 
 
 LINK = re.compile(r"\]\((?!https?://|mailto:)([^)#\s]+)(?:#[^)]*)?\)")
