@@ -165,7 +165,7 @@ def evidence(it: Run) -> Evidence:
             rows[reference] = Row(status, outcome or "", detail, attempts)
     return Evidence(
         it.root, it.places, it.submitters.submitted, Journal(it.root / "journal"), rows,
-        it.killer.strikes, it.killer.victims,
+        it.killer.strikes, it.killer.victims, it.commands.waited,
     )
 
 

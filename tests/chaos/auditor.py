@@ -11,6 +11,7 @@ wrong, in words.
     slots      never more at once than the queue has, nor than max_running
     published  PID-file, log of every attempt, report: one a task, with the right words
     hooks      the on_finish command of a task ran once, after its final end
+    waits      `ltspec wait TASK` ended with what the task ended with
 """
 
 import contextlib
@@ -74,6 +75,7 @@ class Evidence(NamedTuple):
     rows: dict[str, Row]
     strikes: Sequence[Strike]
     victims: set[Attempt]            # attempts at which the killer has aimed
+    waited: Sequence[tuple[str, int]] = ()       # task, and the exit code of a `wait` for it
 
 
 CRASHED = End("ERR", "signal", "crashed", None, 9)
@@ -97,6 +99,7 @@ def audit(evidence: Evidence) -> list[str]:
     wrong += slots(evidence)
     wrong += reports(evidence)
     wrong += hooks(evidence)
+    wrong += waits(evidence)
     wrong += leftovers(evidence)
     return sorted(wrong)
 
@@ -326,6 +329,26 @@ def hooks(evidence: Evidence) -> Iterator[str]:
     )
     yield from (f"on_finish did not run: {call}" for call in wanted - ran)
     yield from (f"on_finish ran again, or not so: {call}" for call in ran - wanted)
+
+
+def waits(evidence: Evidence) -> Iterator[str]:
+    """A wait's exit code is 0 for OK, else that of the last attempt, 124, 125 or 128+N."""
+    for name, code in evidence.waited:
+        row = evidence.rows.get(name)
+        if row is None:
+            continue
+        last = row.attempts[len(row.attempts)].end if row.attempts else LOST
+        wanted = last.code or 1
+        if row.status == "OK":
+            wanted = 0
+        elif row.outcome in ("skipped", "lost"):
+            wanted = 125
+        elif row.outcome == "timeout":
+            wanted = 124
+        elif last.signal is not None:
+            wanted = 128 + last.signal
+        if code != wanted:
+            yield f"wait for {name} ended with {code}, not {wanted}"
 
 
 def leftovers(evidence: Evidence) -> Iterator[str]:

@@ -33,6 +33,7 @@ class Commands:
         self.killed = 0
         self.done = 0
         self.told_again = 0
+        self.waited: list[tuple[str, int]] = []      # what `ltspec wait TASK` ended with
         self.wrong: list[str] = []
 
     def apply(self, path: Path, chance: random.Random) -> None:
@@ -148,7 +149,9 @@ class Lookers:
             if command == "wait":
                 arguments = [job.reference, "--timeout", "3s"]
             # wait has the task's own code; a task may not be known yet, its apply is under way.
-            self.commands.end(
+            code = self.commands.end(
                 self.commands.start(command, *arguments), self.chance, share=0.3,
-                good=(0, 1, 2, 5, 7, 99, 124, 125, 137, 139),
+                good=(0, 1, 2, 5, 7, 124, 125, 137, 139),
             )
+            if command == "wait" and code not in (1, 5, -signal.SIGKILL):
+                self.commands.waited.append((job.reference, code))

@@ -42,6 +42,7 @@ class Doctor:
         self.places = Places(str(root / "state"), str(root / "run"))
         self.rows: dict[str, Row] = {}
         self.strikes: list[Strike] = []
+        self.waited = [(ONE, 0), (NEXT, 3), (AGAIN, 0), (SKIPPED, 125)]
         self.journal: list[str] = []
         self.reports: list[str] = []
         for one in self.jobs[:3]:
@@ -90,7 +91,7 @@ class Doctor:
             (self.root / name).write_text(text)
         return audit(Evidence(
             self.root, self.places, self.jobs, Journal(self.root / "journal"), self.rows,
-            self.strikes, set(),
+            self.strikes, set(), self.waited,
         ))
 
 
@@ -209,6 +210,10 @@ def hook_did_not_run(run):
     run.hooks = []
 
 
+def wait_was_told_something_else(run):
+    run.waited.append((NEXT, 0))
+
+
 def hook_ran_twice(run):
     run.hooks *= 2
 
@@ -240,6 +245,7 @@ def hook_ran_twice(run):
     (reported_wrongly, "reported, and not so"),
     (hook_did_not_run, "on_finish did not run"),
     (hook_ran_twice, "on_finish ran again"),
+    (wait_was_told_something_else, "ended with 0, not 3"),
 ])
 def test_harm_is_found(doctor, harm, words):
     harm(doctor)
@@ -255,6 +261,7 @@ def test_what_a_kill_may_cost_is_no_harm(doctor, what, lost):
     for reference in lost:
         doctor.lose(reference)
     doctor.hooks = ["one/t0-0 " + doctor.rows[ONE].status]
+    doctor.waited = [(reference, 125) for reference in lost]
     assert doctor.audit() == []
 
 
