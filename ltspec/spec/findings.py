@@ -3,7 +3,6 @@
 Imported only after a fast check has said no: jsonschema is slow to import and to run.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ from jsonschema.exceptions import ValidationError
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
+from ltspec.spec import hints
 from ltspec.spec import schema as schemas
 from ltspec.spec.problems import Path, closest, did_you_mean
 
@@ -21,10 +21,6 @@ KINDS = {
     "string": "text", "integer": "a whole number", "number": "a number", "array": "a list",
     "boolean": "true or false", "object": "a mapping", "null": "nothing",
 }
-_YES_NO = frozenset(
-    word for one in ("yes", "no", "on", "off", "y", "n", "true", "false")
-    for word in (one, one.title(), one.upper())
-)
 
 
 class Finding(NamedTuple):
@@ -126,28 +122,8 @@ def _unknown_keys(error: Any, path: Path) -> Iterator[Finding]:
     known = list(error.schema.get("properties", {}))
     for name in error.instance:
         if name not in known:
-            yield Finding("LT201", f"unknown key `{name}`", (*path, name),
-                          _about_key(name, known) or did_you_mean(name, known), at_key=True)
-
-
-# What other tools call it -> what it is called here.
-_OTHER_TOOLS = {
-    "args": "parameters", "arguments": "parameters", "argv": "parameters", "params": "parameters",
-    "cmd": "command", "exec": "command", "shell": "script", "run": "script", "bash": "script",
-    "depends_on": "needs", "after": "needs", "dependencies": "needs", "requires": "needs",
-    "workdir": "cwd", "working_directory": "cwd", "chdir": "cwd", "dir": "cwd",
-    "environment": "env", "with_items": "loop", "matrix": "loop", "if": "when",
-    "become_user": "user", "uid": "user", "gid": "group", "retry": "retries",
-    "max_retries": "retries", "time_limit": "timeout", "label": "name", "description": "name",
-    "variables": "vars", "jobs": "tasks", "steps": "tasks", "notify": "on_finish",
-    "version": "ltspec", "delay": "start_after", "path": "file", "error": "failure",
-    "int": "integer", "max": "limit", "count": "limit",
-}
-
-
-def _about_key(name: str, known: Sequence[str]) -> str:
-    meant = _OTHER_TOOLS.get(name)
-    return f"here it is called `{meant}`" if meant in known else ""
+            hint = hints.about_key(name, path, known) or did_you_mean(name, known)
+            yield Finding("LT201", f"unknown key `{name}`", (*path, name), hint, at_key=True)
 
 
 def _bad_key(error: Any, path: Path) -> Iterator[Finding]:
@@ -186,7 +162,7 @@ def _not_of(names: Sequence[str], value: Any, path: Path) -> Finding:
     words = list(dict.fromkeys(KINDS[name] for name in names if name != "null"))
     expected = ", ".join(words[:-1]) + (" or " if len(words) > 1 else "") + words[-1]
     message = f"must be {expected}, is {kind_of(value)}"
-    return Finding("LT203", message, path, _type_hint(names, value))
+    return Finding("LT203", message, path, hints.about_type(names, value, path))
 
 
 def kind_of(value: Any) -> str:
@@ -197,23 +173,6 @@ def kind_of(value: Any) -> str:
         if schemas.is_type(value, name):
             return KINDS[name]
     return type(value).__name__
-
-
-def _type_hint(names: Sequence[str], value: Any) -> str:
-    if "boolean" in names and isinstance(value, str) and value in _YES_NO:
-        word = "true" if value.lower() in ("yes", "on", "y", "true") else "false"
-        return f"write {word}: \"{value}\" is read as text here"
-    if isinstance(value, bool) and "string" in names:
-        return f'quote it: "{str(value).lower()}"'
-    if value is None:
-        return "give it a value, or leave the key out"
-    if names == ["integer"] and isinstance(value, str) and value.isdigit():
-        return "leave the quotes out"
-    if "array" in names and isinstance(value, (str, int)):
-        return "write it as a list: [" + (value if isinstance(value, str) else str(value)) + "]"
-    if names == ["string"] and isinstance(value, (int, float)):
-        return f'quote it: "{value}"'
-    return ""
 
 
 def _wrong_constant(error: Any, path: Path) -> Finding:
@@ -242,25 +201,8 @@ def _wrong_form(error: Any, path: Path) -> Finding:
         return Finding("LT205", f"{_shown(error.instance, path)} does not match "
                        f"{error.validator_value}", path)
     hint = "for example " + " or ".join(map(str, examples)) if examples else ""
-    value = error.instance
-    if title == "a name":
-        hint = _name_hint(value)
-    elif title == "a size" and re.fullmatch(r"[0-9.]+[KMGTkmgt]", value):
-        value = value.upper()
-        hint = f"write {value}iB (powers of 1024) or {value}B (powers of 1000)"
+    hint = hints.about_form(title, error.instance, path) or hint
     return Finding("LT205", f"{_shown(error.instance, path)} is not {title}", path, hint)
-
-
-def _name_hint(value: str) -> str:
-    if not value:
-        return "a name has at least one character"
-    if len(value) > 200:
-        return "a name has at most 200 characters"
-    if value[0] in ".-":
-        return "a name must not begin with a dot or a dash"
-    wrong = next((c for c in value if not (c.isascii() and (c.isalnum() or c in "._@+-"))), "")
-    shown = {" ": "a blank", "\n": "a line end", "\t": "a tab"}.get(wrong, f"`{wrong}`")
-    return f"a name has only letters, digits and . _ @ + -, not {shown}"
 
 
 def _out_of_range(error: Any, path: Path) -> Finding:
@@ -320,7 +262,7 @@ def _is_mismatch(error: Any) -> bool:
         return False                          # something in it is wrong, not the whole
     if error.validator == "anyOf":
         return all(_is_mismatch(child) for child in error.context or ()) and bool(error.context)
-    return error.validator == "type"
+    return bool(error.validator == "type")
 
 
 def _exactly_one(error: Any, path: Path) -> Finding:

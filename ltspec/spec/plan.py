@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ltspec.spec import schema
 from ltspec.spec.argv import CannotSplit, split_command
+from ltspec.spec.hints import about_expression
 from ltspec.spec.problems import Path, Problem
 from ltspec.spec.reading import Document
 from ltspec.spec.templates import Template, TemplateError, Templates
@@ -145,7 +146,8 @@ class Definition:
         try:
             found = (self.templates.text if "{{" in text else self.templates.expression)(text)
         except TemplateError as error:
-            self._report(place, (), error)
+            hint = about_expression(str(place.path[-1]), text) or error.hint
+            self._report(place, (), TemplateError(error.code, error.message, hint, error.needle))
             return otherwise
         if not found.whole:
             self._report(place, (), TemplateError(

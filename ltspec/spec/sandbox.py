@@ -361,6 +361,9 @@ _SYNTAX = (
 
 
 def _syntax(error: jinja2.TemplateSyntaxError, text: str) -> TemplateError:
+    if unended := re.search(r"needs to be closed is '(\w+)'", error.message or ""):
+        return TemplateError("LT301", f"`{{% {unended[1]} %}}` without its end",
+                             f"end it with `{{% end{unended[1]} %}}`", f"{{% {unended[1]}")
     said = (error.message or "not an expression").split(". ")[0].rstrip(".")
     for jinja, plain in (("end of print statement", "}}"), ("end of template", "the end"),
                          ("end of statement block", "%}")):

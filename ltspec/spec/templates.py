@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from ltspec.spec.hints import WORDS
 from ltspec.spec.problems import did_you_mean
 from ltspec.spec.scalars import as_text
 
@@ -197,6 +198,8 @@ def undefined(name: str, context: Context) -> TemplateError:
     """The error for an unknown variable, with the closest known one."""
     if name in ("item", "loop"):
         hint = "it is known only in a task that has a `loop`"
+    elif name.lower() in WORDS:
+        hint = f"write {WORDS[name.lower()]}"
     else:
         known = [key for key in context if not key.startswith("_")]
         hint = did_you_mean(name, known) or (

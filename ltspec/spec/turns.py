@@ -124,6 +124,10 @@ class Renderer:
 
     def turns(self) -> Iterator[Turn]:
         """Every task of the definition."""
+        if "loop" in self.definition.broken:
+            yield self._turn(0, self.around.scope.values,
+                             self.around.scope.unknown | {"item", "loop"})
+            return
         if self.definition.loop is None and self.definition.loop_template is None:
             yield self._turn(-1, self.around.scope.values, self.around.scope.unknown)
             return

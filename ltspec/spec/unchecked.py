@@ -25,8 +25,9 @@ def unchecked(turns: Iterable[Turn], scopes: Mapping[int, Scope]) -> Iterator[Pr
         first = next(iter(fields))
         place = definition.fields[first].place if first in definition.fields else (
             definition.place_of(first))
-        yield place.problem("LT509", f"not checked: {', '.join(fields)} (no value for "
-                            f"{', '.join(missing)})", severity=WARNING, hint=_hint(missing))
+        if missing:                           # else something is wrong, and reported
+            yield place.problem("LT509", f"not checked: {', '.join(fields)} (no value for "
+                                f"{', '.join(missing)})", severity=WARNING, hint=_hint(missing))
 
 
 def _missing(definition: Definition, fields: Iterable[str], scope: Scope) -> list[str]:

@@ -25,6 +25,14 @@ class Given(NamedTuple):
     value: Any
     raw: bool
     origin: str
+    document: Document | None = None         # of `-e @file`
+
+
+class Misfit(NamedTuple):
+    """Why a value does not fit an input's schema."""
+
+    message: str
+    hint: str = ""
 
 
 def parse_extra_vars(arguments: Sequence[str]) -> dict[str, Given]:
@@ -57,7 +65,8 @@ def _from_file(path: str) -> dict[str, Given]:
     for name in values:
         if not _NAME.fullmatch(name):
             raise UsageError(f"-e @{path}: `{name}` is not the name of a variable")
-    return {name: Given(value, raw=False, origin=f"-e @{path}") for name, value in values.items()}
+    return {name: Given(value, raw=False, origin=f"-e @{path}", document=documents[0])
+            for name, value in values.items()}
 
 
 class Scope:
@@ -143,22 +152,27 @@ class Resolver:
             try:
                 value = converted(value, schema.get("type", "string")) if given.raw else value
             except ValueError as error:
-                self._reject_given(name, given, str(error))
+                self._reject_given(name, given, Misfit(str(error)))
                 return
-            reason = misfit(value, schema)
-            if reason:
-                self._reject_given(name, given, reason)
+            wrong = misfit(value, schema)
+            if wrong:
+                self._reject_given(name, given, wrong)
                 return
         self._set(name, value, given.origin, schema)
         if schema is None or is_loose(schema):
             self.scope.outside.add(name)
 
-    def _reject_given(self, name: str, given: Given, reason: str) -> None:
+    def _reject_given(self, name: str, given: Given, wrong: Misfit) -> None:
         description = self.inputs[name].get("description", "")
+        about = f"it is: {description}" if description else ""
+        hint = "; ".join(part for part in (wrong.hint, about) if part)
         self.failed.add(name)
+        if given.document is not None:
+            self.problems.append(given.document.problem(
+                "LT308", f"the input `{name}`: {wrong.message}", (name,), hint=hint))
+            return
         self.problems.append(self.document.problem(
-            "LT308", f"{given.origin}: {_about(name, given)}{reason}", ("inputs", name), key=True,
-            hint=f"it is: {description}" if description else ""))
+            "LT308", f"{given.origin}: {wrong.message}", ("inputs", name), key=True, hint=hint))
 
     def _required(self, name: str, schema: dict[str, Any]) -> None:
         if self.for_host:
@@ -188,11 +202,11 @@ class Resolver:
 
     def _check_examples(self, name: str, schema: dict[str, Any]) -> None:
         for at, example in enumerate(schema.get("examples", ())):
-            reason = misfit(example, schema)
-            if reason:
+            wrong = misfit(example, schema)
+            if wrong:
                 self.problems.append(self.document.problem(
-                    "LT316", f"an example of `{name}`: {reason}",
-                    ("inputs", name, "examples", at)))
+                    "LT316", f"an example of `{name}`: {wrong.message}",
+                    ("inputs", name, "examples", at), hint=wrong.hint))
 
     def _render(self, name: str) -> None:
         if name in self.scope.values or name in self.scope.unknown or name in self.failed:
@@ -228,19 +242,15 @@ class Resolver:
         if value.names & self.scope.outside:
             self.scope.outside.add(name)
         schema = self.inputs.get(name)
-        reason = misfit(result, schema) if schema is not None and result is not UNKNOWN else ""
-        if reason:
+        wrong = misfit(result, schema) if schema is not None and result is not UNKNOWN else None
+        if wrong:
             self.failed.add(name)
             self.problems.append(self.document.problem(
-                "LT309", f"the input `{name}`: {reason}", definition.path))
+                "LT309", f"the input `{name}`: {wrong.message}", definition.path, hint=wrong.hint))
             return
         if schema is not None and definition.path[0] == "inputs" and is_loose(schema):
             self.scope.outside.add(name)
         self._set(name, result, definition.origin, schema)
-
-
-def _about(name: str, given: Given) -> str:
-    return "" if given.raw else f"`{name}`: "
 
 
 def is_loose(schema: Mapping[str, Any]) -> bool:
@@ -275,16 +285,16 @@ def _short(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def misfit(value: Any, schema: dict[str, Any]) -> str:
-    """Why a value does not fit an input's schema, or ""."""
+def misfit(value: Any, schema: dict[str, Any]) -> Misfit | None:
+    """Why it does not, None where it does."""
     wanted = {"type": "string", **schema} if "enum" not in schema else schema
     rules = {key: part for key, part in wanted.items() if key != "default"}
     try:
         if Compiler("job", loose=True).compile(rules)(value):
-            return ""
+            return None
     except (re.error, RecursionError):
-        return ""                         # the schema itself has a problem, which is reported
+        return None                       # the schema itself has a problem, which is reported
     from ltspec.spec.findings import input_findings
 
-    found = input_findings(value, rules)
-    return found[0].message if found else "does not fit its schema"
+    found = input_findings(value, rules, ("value",))
+    return Misfit(found[0].message, found[0].hint) if found else Misfit("does not fit its schema")

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ltspec.spec.argv import shell_syntax
+from ltspec.spec.functions import NAMES
 from ltspec.spec.plan import Definition, Field
 from ltspec.spec.problems import WARNING, Path, Problem
 from ltspec.spec.reading import Document
@@ -84,7 +85,7 @@ def _shell(field: Field) -> Iterator[Problem]:
 
 def _loose_positionals(definition: Definition, fields: dict[str, Field], scope: Scope,
                        templates: Templates) -> Iterator[Problem]:
-    outside = scope.outside | {"env", "file"}
+    outside = scope.outside.union(NAMES)
     if _item_is_loose(definition, outside):
         outside = outside | {"item"}
     command = fields.get("command")
@@ -98,11 +99,13 @@ def _loose_positionals(definition: Definition, fields: dict[str, Field], scope: 
             loose = sorted(_names_of_head(text, templates) & outside)
             if loose:
                 place, sub = fields["parameters"].place_of(path)
+                function = loose[0] in NAMES
                 yield place.problem(
-                    "LT505", f"`{loose[0]}` comes from outside and might begin with a dash", sub,
-                    severity=WARNING,
-                    hint='put "--" before it if the program knows it, or give the input '
-                         "a `pattern`")
+                    "LT505", f"`{loose[0]}{'()' if function else ''}` comes from outside and might "
+                    "begin with a dash", sub, severity=WARNING,
+                    hint='put "--" before it if the program knows it, or ' + (
+                        "make it the default of an input with a `pattern`" if function
+                        else "give the input a `pattern`"))
 
 
 def _names_of_head(text: str, templates: Templates) -> frozenset[str]:
