@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("ltspec schema > job.schema.json", "then, on a spec's first line: "
-     "# yaml-language-server: $schema=job.schema.json"),
+     "# yaml-language-server: $schema=../job.schema.json"),
     ("ltspec schema config", "the one of ltspec.yml"),
 )
 

@@ -30,8 +30,10 @@ def spec_reference() -> str:
     parts = [
         "# Spec reference", "",
         "Made from `schemas/job.schema.json` and `schemas/config.schema.json`; `ltspec schema` "
-        "prints them. For completion and hover in an editor put this on a spec's first line:", "",
-        "```yaml", "# yaml-language-server: $schema=job.schema.json", "```", "",
+        "prints them. `ltspec init` writes them to `.ltspec/`, and renews them there after an "
+        "upgrade. For completion and hover in an editor put this on the first line of a spec in "
+        "`jobs/`; VS Code needs it only where `ltspec init` did not write its settings:", "",
+        "```yaml", "# yaml-language-server: $schema=../.ltspec/job.schema.json", "```", "",
         _LANGUAGE,
         "## Keys of a file", "",
         "A file is one task itself, or has `tasks`. Beside `tasks` stand only these keys.", "",
@@ -50,9 +52,12 @@ def spec_reference() -> str:
 
 _LANGUAGE = """## Values
 
+- A file holds one document or several, divided by `---`: each is a spec of its own, with its own
+  `inputs`, `vars` and `defaults`. Their tasks can need one another, as those of different files.
 - Plain scalars are those of YAML 1.2: `no`, `on`, `yes`, `0755`, `1_000`, `12:30:00` and
-  `2026-01-02` are text. A number keeps the text it was written as: `1.10` reaches the program as
-  `1.10`. Duplicate keys and unknown tags are refused; anchors, aliases and merge keys work.
+  `2026-01-02` are text. Quote what begins with 0 all the same: editors take `0755` for 755. A
+  number keeps the text it was written as: `1.10` reaches the program as `1.10`. Duplicate keys and
+  unknown tags are refused; anchors, aliases and merge keys work.
 - Every text value may hold Jinja2 templates, `{{ … }}`, `{% if %}` and `{% for %}`. Quote a value
   that begins with a brace. Each value is rendered by itself; one that is a single `{{ … }}` keeps
   the type of the expression, and a list in the place of one argument is spliced. What was rendered
@@ -105,7 +110,9 @@ def _meaning(about: Schema) -> str:
 
 
 def _code(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    """In the form to write; text that an editor would take for a number stands in quotes."""
+    plain = isinstance(value, str) and not value.isdecimal()
+    text = value if plain else json.dumps(value, ensure_ascii=False)
     return "`" + text.replace("\n", "\\n").replace("|", "\\|") + "`"
 
 
@@ -179,8 +186,8 @@ def problems_reference() -> str:
     lines = [
         "# Problems", "",
         "Every problem has a code that keeps its meaning. An error stops `apply` of all files "
-        "given; a warning does not, except with `--strict`. A comment on the line silences a "
-        "warning there:", "",
+        "given; a warning is only shown by it. `validate --strict` counts warnings as errors, and a "
+        "comment on the line silences one there:", "",
         "```yaml", "env: { API_TOKEN: public }  # ltspec: ignore LT502", "```", "",
     ]
     topic = ""
