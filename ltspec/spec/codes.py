@@ -287,7 +287,8 @@ CODES: dict[str, Code] = {
     ),
     "LT502": Code(
         "secret in plain text",
-        "An environment variable whose name says secret has its value in the file.",
+        "An environment variable, a variable or an option whose name says secret has its value in "
+        "the file, or a URL holds a password.",
         ONE + "env: { PGPASSWORD: hunter2 }\n",
         severity=WARNING,
     ),
@@ -312,8 +313,9 @@ CODES: dict[str, Code] = {
     ),
     "LT506": Code(
         "shell syntax in a command",
-        "A pipe, a redirection, a `$NAME` or a `*` in `command` reaches the program as it "
-        "stands: nothing here meets a shell.",
+        "A pipe, a redirection, a `$NAME` or a `*` in `command`, or a value in `parameters`, `env` "
+        "or `cwd` that begins with `~/`, `$NAME` or `$(`, reaches the program as it stands: "
+        "nothing here meets a shell.",
         "id: one\ncommand: mysqldump shop | gzip\n",
         severity=WARNING,
     ),
@@ -328,6 +330,13 @@ CODES: dict[str, Code] = {
         "`validate` could not check these fields: they need a value of an input that has neither "
         "a default nor examples, the environment, or a file that is not in the directories of "
         "the specs. It fails only with --strict, and is else a note beside the summary.",
+        severity=WARNING,
+    ),
+    "LT510": Code(
+        "yes or no that is no flag",
+        "A plain `yes`, `no`, `on` or `off` is text in YAML 1.2: the option gets it as its value. "
+        "`true` makes a flag, `false` leaves it out.",
+        "id: one\ncommand: ls\nparameters: { all: yes }\n",
         severity=WARNING,
     ),
     # --- the host (apply and plan)

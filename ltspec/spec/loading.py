@@ -278,7 +278,8 @@ class Loader:
             kept = silence(group, lines) if source and "ltspec:" in source.text else group
             for problem in kept:
                 text = lines[problem.line - 1] if 0 < problem.line <= len(lines) else ""
-                private = ".env" in f".{problem.path}" or ".secrets" in f".{problem.path}"
+                path = f".{problem.path}"
+                private = problem.code == "LT502" or ".env" in path or ".secrets" in path
                 result.append(problem._replace(source_line="" if private else text[:500]))
         return result
 

@@ -82,6 +82,37 @@ def find(node: Node, path: Path, *, key: bool = False) -> Node:
     return node
 
 
+def aliased(node: Node) -> frozenset[int]:
+    """The ids of the nodes that aliases stand for; without them none is reached twice."""
+    waiting, seen, found = [node], set[int](), set[int]()
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            found.add(id(one))
+            continue
+        seen.add(id(one))
+        if isinstance(one, MappingNode):
+            waiting.extend(part for pair in one.value for part in pair)
+        elif isinstance(one, SequenceNode):
+            waiting.extend(one.value)
+    return frozenset(found)
+
+
+def within(node: Node) -> frozenset[int]:
+    """The ids of a node and of all in it."""
+    found = {id(node)}
+    if isinstance(node, MappingNode):
+        return frozenset(found.union(*(within(part) for pair in node.value for part in pair)))
+    if isinstance(node, SequenceNode):
+        return frozenset(found.union(*map(within, node.value)))
+    return frozenset(found)
+
+
+def is_plain(node: Node) -> bool:
+    """True for a scalar without quotes."""
+    return isinstance(node, ScalarNode) and node.tag == _PLAIN
+
+
 def _pair(mapping: MappingNode, name: str) -> tuple[Node, Node] | None:
     for pair in mapping.value:
         if pair[0].value == name:
