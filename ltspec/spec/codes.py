@@ -339,6 +339,12 @@ CODES: dict[str, Code] = {
         "id: one\ncommand: ls\nparameters: { all: yes }\n",
         severity=WARNING,
     ),
+    "LT511": Code(
+        "comment that silences nothing",
+        "A `# ltspec: ignore` comment names no code, or none of the warnings of its line.",
+        ONE + "nice: 5  # ltspec: ignore LT502\n",
+        severity=WARNING,
+    ),
     # --- the host (apply and plan)
     "LT601": Code(
         "unknown user",

@@ -12,7 +12,16 @@ from ltspec.spec.checks import Rules, check
 from ltspec.spec.configuration import CONFIG_NAME, configuration_problems
 from ltspec.spec.functions import functions, functions_of_files
 from ltspec.spec.plan import Definition, Layer, Place
-from ltspec.spec.problems import ERROR, Path, Problem, did_you_mean, in_order, merge_turns, silence
+from ltspec.spec.problems import (
+    ERROR,
+    Path,
+    Problem,
+    did_you_mean,
+    idle_ignores,
+    in_order,
+    merge_turns,
+    silence,
+)
 from ltspec.spec.reading import Document, Source, decode, parse
 from ltspec.spec.templates import Templates
 from ltspec.spec.turns import Renderer, Setting, Surroundings, Turn
@@ -247,10 +256,11 @@ class Loader:
         closed = frozenset(self.settings.queues) if self.settings.closed_queues else None
         checked = check(self.turns, Rules(
             closed, needs_elsewhere=self.for_host or self.unread))
+        problems = [*self.problems, *merge_turns(checked.problems)]
         chosen = [turn for turn in checked.turns if turn.spec and self._chosen(turn.spec)]
         return Loaded(
             tasks=tuple(turn.spec for turn in chosen if turn.spec is not None),
-            problems=in_order(self._with_lines((*self.problems, *merge_turns(checked.problems)))),
+            problems=in_order(self._with_lines((*problems, *self._idle_ignores(problems)))),
             files=tuple(self.files),
             names=tuple(self.sources),
             skipped=tuple(_skipped(turn) for turn in self.turns if turn.skipped),
@@ -260,6 +270,15 @@ class Loader:
                         for turn in self.turns),
             unchecked=in_order(self._with_lines(unchecked(self.turns, self.scopes))),
         )
+
+    def _idle_ignores(self, problems: Sequence[Problem]) -> Iterable[Problem]:
+        """Of the files without an error, where nothing but the files decides."""
+        if self.for_host or self.given:
+            return
+        for name, source in self.sources.items():
+            own = [problem for problem in problems if problem.file == name]
+            if "ignor" in source.text and not any(one.severity == ERROR for one in own):
+                yield from idle_ignores(own, name, source.lines)
 
     def _chosen(self, spec: TaskSpec) -> bool:
         if self.tags and not self.tags.intersection(spec.tags):

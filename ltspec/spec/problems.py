@@ -16,6 +16,9 @@ Path = tuple[str | int, ...]
 
 _IGNORE = re.compile(r"#\s*ltspec:\s*ignore\s+(LT\d+(?:[\s,]+LT\d+)*)")
 
+_ABOUT_IGNORE = re.compile(r"#\s*ltspec\b\W*ignor")
+_ELSEWHERE = re.compile("LT508|LT509|LT6")   # of apply, or of what validate could not check
+
 
 class Problem(NamedTuple):
     """One finding. Lines and columns count from 1; 0 where the place is a whole file or option."""
@@ -94,6 +97,30 @@ def ignored_codes(line: str) -> frozenset[str]:
     """The codes that a `# ltspec: ignore LT503` comment on this line silences."""
     found = _IGNORE.search(line)
     return frozenset(re.findall(r"LT\d+", found[1])) if found else frozenset()
+
+
+def idle_ignores(problems: Iterable[Problem], file: str, lines: Sequence[str]) -> list[Problem]:
+    """Comments that silence none of a file's problems, or that are not understood. What is checked
+    only at apply, or not checked here, may still give what a comment names: it is left alone.
+    """
+    given: dict[int, set[str]] = {}
+    for problem in problems:
+        given.setdefault(problem.line, set()).add(problem.code)
+    found = []
+    for number, line in enumerate(lines, 1):
+        if not (mark := _ABOUT_IGNORE.search(line)):
+            continue
+        codes = ignored_codes(line)
+        if not codes:
+            message, hint = "this comment is not understood", "write `# ltspec: ignore LT502`"
+        elif any(_ELSEWHERE.match(code) for code in codes) or given.get(number, set()) & codes:
+            continue
+        else:
+            message = f"nothing on this line gives {' or '.join(sorted(codes))}"
+            hint = "take the comment away, or put it on the line of the warning"
+        found.append(Problem("LT511", message, file, number, mark.start() + 1, hint=hint,
+                             severity=WARNING))
+    return found
 
 
 def silence(problems: Iterable[Problem], lines: Sequence[str]) -> list[Problem]:
