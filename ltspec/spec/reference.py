@@ -186,8 +186,8 @@ def problems_reference() -> str:
     lines = [
         "# Problems", "",
         "Every problem has a code that keeps its meaning. An error stops `apply` of all files "
-        "given; a warning is only shown by it. `validate --strict` counts warnings as errors, and a "
-        "comment on the line silences one there:", "",
+        "given; a warning is only shown by it. `validate --strict` counts warnings as errors, and "
+        "a comment on the line silences one there:", "",
         "```yaml", "env: { API_TOKEN: public }  # ltspec: ignore LT502", "```", "",
     ]
     topic = ""
