@@ -174,10 +174,13 @@ def _renewed(places: Places, connection: Connection) -> Connection | None:
     import signal
 
     pid = guardian(places)
-    if not pid:
+    if not pid.isdigit():
         return connection
-    with connection:
+    try:
         os.kill(int(pid), signal.SIGHUP)
+    except ProcessLookupError:
+        return connection    # the guardian was killed in this moment: the next command asks again
+    with connection:
         connection.wait_for_its_end(HELLO_SECONDS)
     return _dial(places)
 
