@@ -68,17 +68,29 @@ def state_of(store: Store, manager: str, name: str) -> QueueState | None:
     return _queue_state(store, found[0]) if found else None
 
 
+def require(store: Store, name: str | None) -> None:
+    """Raise NotFound where nobody has the named queue; None and "" (common tasks) are fine."""
+    queues = known(store) if name else []
+    if name and all(queue.name != name for queue in queues):
+        raise _unknown(name, queues)
+
+
+def _unknown(name: str, queues: list[Queue]) -> NotFound:
+    import difflib
+
+    last = name.rpartition("/")[2]
+    close = difflib.get_close_matches(last, [queue.name for queue in queues], n=1)
+    advice = f"did you mean {close[0]}?" if close else "`ltspec queue list` shows every queue"
+    return NotFound(f"there is no queue {name!r}\n{advice}")
+
+
 def find_queue(store: Store, name: str) -> Queue:
     """The queue called NAME or MANAGER/NAME. Raises NotFound, or Refused where several are."""
     manager, _, last = name.rpartition("/")
     queues = known(store)
     found = [q for q in queues if q.name == last and manager in ("", q.manager)]
     if not found:
-        import difflib
-
-        close = difflib.get_close_matches(last, [queue.name for queue in queues], n=1)
-        advice = f"did you mean {close[0]}?" if close else "`ltspec queue list` shows every queue"
-        raise NotFound(f"there is no queue {name!r}\n{advice}")
+        raise _unknown(name, queues)
     if len(found) > 1:
         names = " or ".join(f"{queue.manager}/{queue.name}" for queue in found)
         raise Refused(f"several managers have a queue {name}: write {names}")

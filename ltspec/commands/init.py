@@ -60,8 +60,11 @@ script: |
   source=$1 target=$2 keep=$3
   umask 077
   mkdir -p "$target"
+  part=$target/.part
+  trap 'rm -f "$part"' EXIT
+  tar --create --gzip --file="$part" --directory="$source" .
   archive=$target/$(date -u +%Y%m%dT%H%M%S).tar.gz
-  tar --create --gzip --file="$archive" --directory="$source" .
+  mv "$part" "$archive"             # only a whole archive gets its name
   ls -l "$archive"
   ls "$target"/*.tar.gz | sort | head -n "-$keep" | xargs -r rm --
 """

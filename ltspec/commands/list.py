@@ -73,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
         return _empty(args, where)
     if args.reports:
         return _reports(args, store)
+    queues.require(store, args.queue)
     wanted = _wanted(args, now)
     shown = _page(args, store, wanted, now)
     counts = listing.counts(store, listing.Filter(wanted.manager, wanted.queue, tag=wanted.tag))
@@ -83,6 +84,8 @@ def run(args: argparse.Namespace) -> int:
     if not counts.total and not _narrowed(args):
         plain.line(session.nothing_yet(where).split("\n")[0])
         return 0
+    if args.failed and not shown and not plain.on_terminal():
+        return 0     # for the cron line that mails what has failed
     rows = [tasklist.cells(one, now) for one in shown]
     tasklist.show(rows, tasklist.totals(counts, counts.total - len(shown)))
     session.tell_if_nobody_works(where, store)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ltspec import clock
-from ltspec.catalogue import enqueue, finding, listing
+from ltspec.catalogue import enqueue, finding, listing, queues
 from ltspec.commands import arguments, session
 from ltspec.commands.asking import asking
 from ltspec.errors import UsageError
@@ -64,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _chosen(args: argparse.Namespace, where: Places, store: Store) -> list[Task]:
     if args.failed:
+        queues.require(store, args.queue)
         found = listing.ended(store, listing.Filter(queue=args.queue, statuses=("ERR",)), 10**9)
         return found[::-1]
     return finding.named(store, args.tasks, where.run_dir)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ltspec.catalogue import details, enqueue, finding, listing
+from ltspec.catalogue import details, enqueue, finding, listing, queues
 from ltspec.commands import arguments, session
 from ltspec.commands.asking import asking
 from ltspec.errors import UsageError
@@ -56,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
 def _chosen(args: argparse.Namespace, where: Places, store: Store) -> list[Task]:
     if args.tasks:
         return finding.named(store, args.tasks, where.run_dir)
+    queues.require(store, args.queue)
     wanted = listing.Filter(queue=args.queue)
     waiting = [task for task, _ in listing.waiting(store, wanted, 10**9)]
     return [*waiting, *listing.running(store, wanted, 10**9)]

@@ -259,7 +259,8 @@ _ADVICE = {
                   " killed. Look what it has done, then `ltspec retry {ref}`.",
     Outcome.TIMEOUT: "ltspec ended it. Give it more time with `timeout` in the spec, or see in"
                      " `ltspec logs {ref}` where it hung.",
-    Outcome.STOPPED: "It is not run again by itself: `ltspec retry {ref}` does that.",
+    Outcome.STOPPED: "`ltspec retry {ref}` runs it again; an `apply` does only where its spec says"
+                     " `rerun: always`.",
     Outcome.SKIPPED: "It never ran. Run what it needs again, and it goes back to its queue by"
                      " itself when that ends well.",
     Outcome.NOT_STARTED: "Mend what is said there, then `ltspec retry {ref}`.",
@@ -273,10 +274,17 @@ def _why_ended(facts: Facts) -> str:
     when = plain.moment(task.ended)
     if task.status == "OK":
         how = " as it reported itself" if task.outcome is Outcome.REPORTED else ""
-        return f"It ended well{how}, {when}. `ltspec retry {task.reference}` runs it again."
+        again = f"`ltspec retry {task.reference}` runs it again."
+        return f"It ended well{how}, {when}. {again}{_failed_hooks(facts)}"
     signal = f" (signal {task.signal}, {signal_name(task.signal)})" if task.signal else ""
     advice = _ADVICE.get(task.outcome or Outcome.EXIT, "").format(ref=task.reference)
-    return f"It ended ERR {task.detail}{signal}, {when}. {advice}"
+    return f"It ended ERR {task.detail}{signal}, {when}. {advice}{_failed_hooks(facts)}"
+
+
+def _failed_hooks(facts: Facts) -> str:
+    failed = [one for one in facts.hooks
+              if one.state == "failed" and one.attempt == facts.task.attempts]
+    return "".join(f" Its on_finish command ({one.moment}) failed: {one.detail}." for one in failed)
 
 
 def heading(facts: Facts) -> str:

@@ -241,3 +241,21 @@ def test_progress_outside_of_a_task_or_over_100_is_a_usage_error(host):
     assert "not a task" in host.ltspec("progress", "5", code=2).stderr
     done = host.ltspec("progress", "101", code=2, env={"LTSPEC_PROGRESS": "/dev/null"})
     assert "more than 100" in done.stderr
+
+
+@pytest.mark.parametrize("words", [
+    ["stop", "-q", "nigthly"], ["retry", "--failed", "-q", "nigthly"], ["list", "-q", "nigthly"],
+])
+def test_queue_that_nobody_has_is_told(host, words):
+    host.ltspec("run", "-q", "nightly", "--wait", "--", "true", code=0)
+    done = host.ltspec(*words, code=1)
+    assert "there is no queue 'nigthly'" in done.stderr
+    assert "did you mean nightly?" in done.stderr
+
+
+def test_nothing_is_printed_for_cron_where_nothing_failed(host):
+    host.ltspec("run", "-q", "q", "--wait", "--", "true", code=0)
+    done = host.ltspec("list", "--failed", code=0)
+    assert (done.stdout, done.stderr) == ("", "")
+    host.ltspec("run", "-q", "q", "--id", "bad", "--wait", "--", "false", code=1)
+    assert "q/bad" in host.ltspec("list", "--failed", code=0).stdout
