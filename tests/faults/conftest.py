@@ -6,11 +6,13 @@ user namespace. Everything that is to see the disk runs inside, through nsenter.
 """
 
 import contextlib
+import gc
 import os
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -77,7 +79,7 @@ class Disk:
     def remount(self, how: str) -> bool:
         """`ro` or `rw`; False while somebody has files open for writing."""
         mount = str(self.host.root / "disk")
-        done = self.run("mount", "-o", f"remount,{how}", mount)
+        done = self.run("mount", "-o", f"remount,bind,{how}", mount)
         return bool(done.returncode == 0)
 
     def status(self, reference: str) -> str:
@@ -145,7 +147,11 @@ def inside(
                 monkeypatch.setenv(name, value)
         monkeypatch.chdir(host.root)
         capsys.readouterr()
-        ended = program([str(word) for word in words])
+        with warnings.catch_warnings():
+            # What a command leaves open goes with its process; here it goes now.
+            warnings.simplefilter("ignore", ResourceWarning)
+            ended = program([str(word) for word in words])
+            gc.collect()
         done = subprocess.CompletedProcess(words, ended, *capsys.readouterr())
         if code is not None and ended != code:
             pytest.fail(f"{words}: exit code {ended}, not {code}\n{done.stdout}{done.stderr}")

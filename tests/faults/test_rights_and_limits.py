@@ -108,18 +108,18 @@ def test_limit_of_processes_is_named_and_tasks_beyond_it_wait_for_those_that_run
         assert "no more processes are allowed (ulimit -u" in done.stderr
     host = own_user
     ran = host.root / "ran"
-    texts = [f"echo {name} >> {ran}; read x < {host.fifo(name)}" for name in "abcd"]
+    texts = [f"echo {name} >> {ran}; read x < {host.fifo(name)}" for name in "abcdef"]
     done = [crowded(6, "run", "--id", name, "--", "/bin/sh", "-c", text)
-            for name, text in zip("abcd", texts, strict=True)]
+            for name, text in zip("abcdef", texts, strict=True)]
     waiting = [one.stderr for one in done if one.returncode == 5]
     assert waiting
     assert all("no more processes are allowed (ulimit -u" in words for words in waiting)
     before = ran.read_text().split()
-    assert len(before) == 4 - len(waiting)
-    for name in "abcd":
+    assert len(before) == 6 - len(waiting)
+    for name in "abcdef":
         host.release(host.root / name)
-    wait_until(lambda: [host.status(name) for name in "abcd"] == ["OK"] * 4, what="all end well")
-    assert sorted(ran.read_text().split()) == list("abcd")
+    wait_until(lambda: [host.status(name) for name in "abcdef"] == ["OK"] * 6, what="all end well")
+    assert sorted(ran.read_text().split()) == list("abcdef")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs tasks as other users")
