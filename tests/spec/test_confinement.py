@@ -25,13 +25,18 @@ def busy(say):
         pass
 
 
+def idle(say):
+    say("b.yml")
+    signal.pause()
+
+
 def test_the_limit_of_computing_is_told_with_the_place(monkeypatch):
     monkeypatch.setattr(confinement, "CPU_SECONDS", 1)
     assert confined(busy) == ("took more than 1 s of computing", "a.yml")
 
 
 def test_the_limit_of_time_is_told_as_such():
-    assert confined(lambda say: (say("b.yml"), signal.pause()), 0.2) == (
+    assert confined(idle, 0.2) == (
         f"reading the specs took longer than {confinement.WALL_SECONDS} s", "b.yml")
 
 
