@@ -16,7 +16,7 @@ from ltspec.spec.variables import Scope
 
 _SECRET = re.compile(r"PASSW(?:OR)?D|PASSPHRASE|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIAL")
 _NO_SECRET = re.compile(r"(?:FILE|PATH|DIR|NAME|URL|ID|USER|COMMAND|SOCK)$")
-# It begins at the `://`: looking for the scheme first would cost the square of a long text's length.
+# It begins at the `://`: to look for the scheme first would cost the square of a long text.
 _URL_PASSWORD = re.compile(r"(?<=[a-z0-9+.-])://[^/\s:@{]+:[^/\s@{]+@")
 # At the beginning of a value or of one of its parts: what a shell would put there.
 _SHELL_VALUE = re.compile(r"(?:^|:)(~(?=/|$)|\$\(|\$\{?[A-Z_][A-Z0-9_]*\}?(?=[/:]|$))")
