@@ -21,6 +21,9 @@ from typing import Any
 
 import pytest
 
+from tests.forking import STARTED_WITH, Forking, is_possible
+
+FORKING = Forking()
 ROOT = Path(__file__).resolve().parents[1]
 
 # What ltspec would use on this machine if a test let it.
@@ -114,9 +117,8 @@ class Host:
         self.env: dict[str, str] = {
             "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
             "HOME": os.environ["HOME"],
-            "LANG": "C.UTF-8",
             "TERM": "dumb",
-            "PYTHONWARNINGS": "error",
+            **STARTED_WITH,
             "LTSPEC_STATE_DIR": str(self.state_dir),
             "LTSPEC_RUN_DIR": str(self.run_dir),
         }
@@ -128,20 +130,34 @@ class Host:
 
         Options: input, env (added to the host's), cwd, timeout, as of subprocess.run.
         """
-        return self._run([sys.executable, "-m", "ltspec", *map(str, arguments)], code, options)
+        return self._command("ltspec", ["-m", "ltspec"], [*map(str, arguments)], code, options)
 
     def mgrctl(
         self, *arguments: str, code: int | None = None, **options: Any
     ) -> subprocess.CompletedProcess[str]:
         """Run ltspec's own `mgrctl …` to its end, like `ltspec`."""
         program = "import sys; from ltspec.mgrctl.command import main; sys.exit(main())"
-        return self._run([sys.executable, "-c", program, *arguments], code, options)
+        return self._command("mgrctl", ["-c", program], [*arguments], code, options)
 
     def run(
         self, argv: Sequence[str], code: int | None = None, **options: Any
     ) -> subprocess.CompletedProcess[str]:
         """Run any program with the host's environment."""
         return self._run(list(argv), code, options)
+
+    def _command(
+        self, name: str, start: list[str], words: list[str], code: int | None,
+        options: dict[str, Any],
+    ) -> subprocess.CompletedProcess[str]:
+        """One of our own commands: forked where that makes no difference, else started."""
+        environment = {**self.env, **options.get("env", {})}
+        if not options.keys() <= {"input", "env", "cwd", "timeout"} or not is_possible(environment):
+            return self._run([sys.executable, *start, *words], code, options)
+        done = FORKING.run(
+            name, words, env=environment, cwd=options.get("cwd", self.root),
+            timeout=options.get("timeout", 60), given=options.get("input") or "",
+        )
+        return _checked(done, code)
 
     def _run(
         self, argv: list[str], code: int | None, options: dict[str, Any]
@@ -154,12 +170,7 @@ class Host:
         done = subprocess.run(
             argv, env=environment, capture_output=True, text=True, check=False, **options
         )
-        if code is not None and done.returncode != code:
-            pytest.fail(
-                f"{' '.join(argv)}: exit code {done.returncode}, not {code}\n"
-                f"--- stdout\n{done.stdout}--- stderr\n{done.stderr}"
-            )
-        return done
+        return _checked(done, code)
 
     @contextlib.contextmanager
     def start(
@@ -244,6 +255,17 @@ class Host:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.01)
+
+
+def _checked(
+    done: subprocess.CompletedProcess[str], code: int | None
+) -> subprocess.CompletedProcess[str]:
+    if code is not None and done.returncode != code:
+        pytest.fail(
+            f"{' '.join(done.args)}: exit code {done.returncode}, not {code}\n"
+            f"--- stdout\n{done.stdout}--- stderr\n{done.stderr}"
+        )
+    return done
 
 
 def _pids() -> list[int]:
@@ -360,6 +382,7 @@ def panel(tmp_path: Path) -> Panel:
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """In CI a skipped test fails the run: what CI does not run, nobody runs."""
+    FORKING.close()
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     skipped = reporter.stats.get("skipped", []) if reporter else []
     if skipped and exitstatus == 0 and os.environ.get("CI"):

@@ -71,3 +71,35 @@ def test_panel_records_arguments_and_answers_as_told(panel):
     assert (first.returncode, first.stdout) == (1, b"down\n")
     assert (second.returncode, second.stdout) == (0, b"OK\n")
     assert panel.calls == [["-m", "x", "a b\n"], []]
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        (["--version"], {}),
+        (["xyzzy"], {}),
+        (["validate", "-"], {"input": "id: a\ncomand: x\n"}),
+        (["completion"], {}),
+        (["list"], {"env": {"LTSPEC_STATE_DIR": "/nowhere"}}),
+    ],
+)
+def test_forked_command_says_the_same_as_a_started_one(host, words, options):
+    forked = host.ltspec(*words, **options)
+    started = host.run([sys.executable, "-m", "ltspec", *words], **options)
+    assert (forked.returncode, forked.stdout, forked.stderr) == (
+        started.returncode, started.stdout, started.stderr)
+
+
+def test_forked_command_has_the_umask_and_directory_of_the_test(host):
+    before = os.umask(0o027)
+    try:
+        host.ltspec("init", "project", code=0)
+    finally:
+        os.umask(before)
+    assert (host.root / "project/jobs").stat().st_mode & 0o777 == 0o750
+
+
+def test_forked_command_is_ended_at_its_time_limit(host):
+    host.ltspec("run", "--id", "long", "--", "sleep", "600", code=0)
+    with pytest.raises(subprocess.TimeoutExpired):
+        host.ltspec("wait", "long", timeout=0.2)
