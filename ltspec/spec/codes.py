@@ -33,7 +33,7 @@ CODES: dict[str, Code] = {
     ),
     "LT103": Code(
         "file too large",
-        "A spec file has at most 8 MiB and a million values. Split it.",
+        "A spec file has at most 8 MiB and 300,000 values. Split it.",
     ),
     "LT104": Code(
         "not YAML",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ltspec.model import Need, Retries
-from ltspec.spec.argv import spliced, split_command
+from ltspec.spec.argv import spliced
 from ltspec.spec.problems import Path
 from ltspec.spec.scalars import as_text, duration, instant, is_duration, size
 
@@ -33,8 +33,7 @@ Converter = Callable[[Any, str], Fields]      # value, base directory -> fields 
 
 
 def _words(value: Any) -> list[str]:
-    parts = split_command(value) if isinstance(value, str) else spliced(value)
-    return [as_text(part) for part in parts]
+    return [as_text(part) for part in spliced(value)]
 
 
 def _as(name: str, function: Callable[[Any], Any]) -> Converter:

@@ -220,7 +220,7 @@ class Loader:
     def _render(self, document: Document, scope: Scope, directory: str,
                 definitions: list[Definition], broken: frozenset[Path]) -> None:
         settings = self.settings
-        manager = document.value.get("manager")
+        manager = None if ("manager",) in broken else document.value.get("manager")
         named = manager is not None or settings.manager_named
         around = Surroundings(
             setting=settings, scope=scope, base=settings.base_dir or directory,

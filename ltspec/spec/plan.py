@@ -15,6 +15,7 @@ from ltspec.spec.templates import Template, TemplateError, Templates
 from ltspec.spec.values import Value, compile_value
 
 MERGED = ("env", "secrets")                  # key by key; every other field replaces
+WITH_COMMANDS = ("command", "on_finish", "secrets")     # as text they are split before rendering
 
 
 class Place(NamedTuple):
@@ -31,6 +32,23 @@ class Place(NamedTuple):
         return self.document.problem(code, message, (*self.path, *sub), key=key, needle=needle,
                                      hint=hint, severity=severity)
 
+    def as_written(self, sub: Path) -> Path:
+        """The path as far as it leads in what was written: a command was one text before it was
+        split into words."""
+        if self.document is None:
+            return sub
+        written = self.document.value
+        for part in self.path:
+            written = written[part]
+        for depth, part in enumerate(sub):
+            if isinstance(written, str):
+                return sub[:depth]
+            known = range(len(written)) if isinstance(written, list) else written
+            if part not in known:
+                return sub
+            written = written[part]
+        return sub
+
 
 class Field(NamedTuple):
     """One field of one definition. `places` says of merged mappings where each key came from."""
@@ -43,20 +61,10 @@ class Field(NamedTuple):
 
     def place_of(self, sub: Path) -> tuple[Place, Path]:
         """The place of a part of the field, and the path from there."""
+        place = self.place
         if sub and str(sub[0]) in self.places:
-            return self.places[str(sub[0])], sub[1:]
-        if self.name == "command" and isinstance(self.value.written, list) and self._split():
-            return self.place, ()
-        return self.place, sub
-
-    def _split(self) -> bool:
-        document, path = self.place
-        if document is None:
-            return False
-        written = document.value
-        for part in path:
-            written = written[part]
-        return isinstance(written, str)
+            place, sub = self.places[str(sub[0])], sub[1:]
+        return place, place.as_written(sub) if self.name in WITH_COMMANDS else sub
 
 
 class Layer(NamedTuple):
@@ -80,7 +88,7 @@ class Definition:
         self.when: Template | bool = True
         self.loop_template: Template | None = None
         for name, (value, place, places) in _merged(layers).items():
-            if (*place.path, name) in broken and place.document is self.own.place.document:
+            if self._is_broken(name, place, places, broken):
                 self.incomplete = True
                 self.broken.add(name)
             elif name == "when":
@@ -91,19 +99,25 @@ class Definition:
                 here = Place(place.document, (*place.path, name))
                 self.fields[name] = self._compiled(name, value, here, places)
 
+    def _is_broken(self, name: str, place: Place, places: Mapping[str, Place],
+                   broken: frozenset[Path]) -> bool:
+        """True where the field, or a part of it that came from the defaults, is wrong."""
+        fields = [Place(place.document, (*place.path, name)),
+                  *(Place(one.document, one.path[:-1]) for one in places.values())]
+        document = self.own.place.document
+        return any(one.document is document and one.path in broken for one in fields)
+
     def _compiled(self, name: str, value: Any, place: Place, places: Mapping[str, Place]) -> Field:
         def report(path: Path, error: TemplateError) -> None:
             at, sub = places.get(str(path[0]), place) if path else place, path
             if path and str(path[0]) in places:
                 sub = path[1:]
             self.broken.add(name)
-            self._report(at, sub, error)
+            self._report(at, at.as_written(sub) if name in WITH_COMMANDS else sub, error)
 
-        if name == "command" and isinstance(value, str):
-            value = self._split(value, place)
-            compiled = compile_value(value, self.templates, lambda _path, error: report((), error))
-        else:
-            compiled = compile_value(value, self.templates, report)
+        if name in WITH_COMMANDS:
+            value = self._split_commands(name, value, place, places)
+        compiled = compile_value(value, self.templates, report)
         return Field(name, compiled, place, places, _acceptor(name))
 
     def _report(self, place: Place, path: Path, error: TemplateError) -> None:
@@ -111,14 +125,31 @@ class Definition:
         self.problems.append(place.problem(error.code, error.message, path, needle=error.needle,
                                            hint=error.hint))
 
-    def _split(self, text: str, place: Place) -> list[str]:
+    def _split_commands(self, name: str, value: Any, place: Place,
+                        places: Mapping[str, Place]) -> Any:
+        """The field with every command that is written as text split into its words."""
+        if name == "command":
+            return self._split(value, place)
+        if not isinstance(value, dict):
+            return value
+        if name == "on_finish":
+            return {key: self._split(part, place, (key,)) for key, part in value.items()}
+        return {
+            key: {**part, "command": self._split(part["command"], places[key], ("command",))}
+            if isinstance(part, dict) and "command" in part else part
+            for key, part in value.items()
+        }
+
+    def _split(self, text: Any, place: Place, path: Path = ()) -> Any:
+        if not isinstance(text, str):
+            return text
         try:
             return split_command(text)
         except CannotSplit as error:
             said = {"No closing quotation": "a quote is not closed",
                     "No escaped character": "a backslash at the end"}.get(str(error), str(error))
             self.incomplete = True
-            self.problems.append(place.problem("LT407", f"cannot be split into words: {said}",
+            self.problems.append(place.problem("LT407", f"cannot be split into words: {said}", path,
                                                hint="write it as a list, one element an argument"))
             return [text]
 

@@ -16,7 +16,7 @@ from ltspec.spec.scalars import plain
 
 MAX_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 64
-MAX_NODES = 1_000_000
+MAX_NODES = 300_000
 MAX_EXPANSION = 100_000          # nodes that aliases may add to the written ones
 
 _CORE = "tag:yaml.org,2002:"

@@ -74,7 +74,7 @@ _LANGUAGE = """## Values
   replace reverse round select selectattr sort split string sum ternary title to_json trim truncate
   unique upper urlencode wordcount zip. An undefined variable is an error; null, lists and mappings
   cannot be a part of a text.
-- Limits: 8 MiB and a million values a file, 64 levels, 100,000 values that aliases add, a million
+- Limits: 8 MiB and 300,000 values a file, 64 levels, 100,000 values that aliases add, a million
   characters a rendered value, 100,000 turns a loop, 3 seconds a template.
 - Relative paths (`cwd`, `env_file`, `stdin.file`, `secrets.*.file`, a program with a slash) begin
   at the config's `base_dir`, without one at the directory of the spec.

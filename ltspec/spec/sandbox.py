@@ -164,9 +164,9 @@ class _TooLong(Exception):
 
 
 @contextmanager
-def time_limit(seconds: float = MAX_SECONDS) -> Iterator[None]:
-    """Raise TemplateError in the body after so much CPU time (only in the main thread, the one
-    that receives signals).
+def time_limit() -> Iterator[None]:
+    """Raise TemplateError in the body after MAX_SECONDS of CPU time (only in the main thread, the
+    one that receives signals).
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -176,11 +176,11 @@ def time_limit(seconds: float = MAX_SECONDS) -> Iterator[None]:
         raise _TooLong
 
     before = signal.signal(signal.SIGVTALRM, expired)
-    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    signal.setitimer(signal.ITIMER_VIRTUAL, MAX_SECONDS)
     try:
         yield
     except _TooLong:
-        raise TemplateError("LT305", f"computes for longer than {seconds:g} seconds") from None
+        raise TemplateError("LT305", f"computes for longer than {MAX_SECONDS:g} seconds") from None
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.signal(signal.SIGVTALRM, before)

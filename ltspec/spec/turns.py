@@ -110,7 +110,9 @@ class Renderer:
             names = self._render(field, self.around.scope.values, self.around.scope.unknown)
             if names is UNKNOWN:
                 self.unchecked.append("env_pass")
-            if names is UNKNOWN or names is _FAILED:
+                return
+            if names is _FAILED or not self._accepted(field, names):
+                self.broken = True
                 return
         environment = self.around.environment
         if environment is None:

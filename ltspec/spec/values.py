@@ -45,8 +45,13 @@ def evaluate(template: Template, context: Context, unknown: Set[str]) -> Any:
     return UNKNOWN
 
 
+def _broken(_context: Context, _unknown: Set[str]) -> Any:
+    """Renders what holds a template that does not parse: nothing is known of it."""
+    return UNKNOWN
+
+
 def compile_value(value: Any, templates: Templates, report: Report, path: Path = ()) -> Value:
-    """Compile a value; templates that do not parse are reported and left out."""
+    """Compile a value; templates that do not parse are reported, and the value is UNKNOWN."""
     if isinstance(value, str):
         return _string(value, templates, report, path)
     if isinstance(value, list):
@@ -69,7 +74,7 @@ def _string(value: str, templates: Templates, report: Report, path: Path) -> Val
         template = templates.text(value)
     except TemplateError as error:
         report(path, error)
-        return Value(UNKNOWN, frozenset(), None)
+        return Value(value, frozenset(), _broken)
 
     def render(context: Context, unknown: Set[str]) -> Any:
         return evaluate(template, context, unknown)
@@ -81,6 +86,8 @@ def _list(value: list[Any], parts: list[Value]) -> Value:
     if all(part.render is None for part in parts):
         return Value([part.written for part in parts], frozenset(), None)
     names = frozenset[str]().union(*(part.names for part in parts))
+    if any(part.render is _broken for part in parts):
+        return Value(value, names, _broken)
     constant = [part.written for part in parts]
     dynamic = [(at, part.render) for at, part in enumerate(parts) if part.render is not None]
 
@@ -97,6 +104,8 @@ def _mapping(value: dict[str, Any], pairs: dict[str, Value]) -> Value:
     if all(part.render is None for part in pairs.values()):
         return Value({key: part.written for key, part in pairs.items()}, frozenset(), None)
     names = frozenset[str]().union(*(part.names for part in pairs.values()))
+    if any(part.render is _broken for part in pairs.values()):
+        return Value(value, names, _broken)
     constant = {key: part.written for key, part in pairs.items()}
     dynamic = [(key, part.render) for key, part in pairs.items() if part.render is not None]
 

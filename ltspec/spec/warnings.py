@@ -123,6 +123,8 @@ def _options(fields: dict[str, Field]) -> Iterator[Problem]:
     field = fields["parameters"]
     style = fields["parameter_style"].value.written if "parameter_style" in fields else "gnu"
     for path, text in _texts(field.value.written):
+        if not path:
+            continue                     # one expression gives all of them
         place, sub = field.place_of(path)
         option = str(path[-1])
         if reason := _secret(option, text):

@@ -66,7 +66,7 @@ def test_a_file_that_takes_too_much_is_named_and_the_others_are_checked(
     room = pages * resource.getpagesize() + (48 << 20)
     monkeypatch.setattr(confinement, "MEMORY", room)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "big.yml").write_text("a: [" + "[x]," * 300_000 + "]\n")
+    (tmp_path / "big.yml").write_text("a: [" + "[x]," * 140_000 + "]\n")
     (tmp_path / "good.yml").write_text(GOOD.format("one"))
     (tmp_path / "wrong.yml").write_text(GOOD.format("two") + "comand: x\n")
     assert cli.main(["validate", "--untrusted", ".", "--format", "text"]) == 1

@@ -177,3 +177,32 @@ def test_what_the_host_lacks_is_found_with_its_place(load):
 def test_a_user_or_group_may_be_a_number_that_the_host_knows(load, fields, codes):
     loaded = load(f"id: one\ncommand: /bin/sh\n{fields}\n", for_host=True)
     assert {problem.code for problem in host.check(loaded, lambda *_: "")} == codes
+
+
+def test_commands_of_secrets_and_on_finish_are_split_before_they_are_rendered(task):
+    found = task("""
+        id: one
+        command: "true"
+        vars: { x: "a 'b; c" }
+        secrets: { A: { command: "pass show {{ x }}" } }
+        on_finish: { always: "notify '{{ x }} d' {{ x }}" }
+        """)
+    assert found.secrets == {"A": {"command": ["pass", "show", "a 'b; c"]}}
+    assert found.on_finish == (
+        {"when": "always", "command": ["notify", "a 'b; c d", "a 'b; c"]},)
+
+
+@pytest.mark.parametrize(("fields", "expected"), [
+    ("needs: ['b-{{ #x }}']", ["LT301 3:12 not an expression: unexpected char '#' at 5"]),
+    ("on_finish: { failure: \"echo 'a\" }",
+     ["LT407 3:23 cannot be split into words: a quote is not closed"]),
+    ("secrets: { A: { command: \"echo 'a\" } }",
+     ["LT407 3:26 cannot be split into words: a quote is not closed"]),
+    ("env_pass: '{{ none }}'",
+     ["LT203 3:11 the rendered value must be a list, is nothing"]),
+    ("defaults: { secrets: { A: x } }\nsecrets: {}",
+     ["LT203 3:27 must be a mapping, is text"]),
+    ("manager: [a]", ["LT203 3:10 must be text, is a list"]),
+])
+def test_a_field_that_is_wrong_as_written_is_told_once(problems, fields, expected):
+    assert problems(f"id: one\ncommand: x\n{fields}\n") == expected

@@ -6,11 +6,9 @@ server-side template injection.
 """
 # ruff: noqa: E501 - the tables of cases are read row by row
 
-import time
-
 import pytest
 
-from ltspec.spec import templates
+from ltspec.spec import sandbox, templates
 from ltspec.spec.functions import functions
 from ltspec.spec.templates import TemplateError
 
@@ -91,11 +89,10 @@ BOMBS = [
 
 
 @pytest.mark.parametrize("text", BOMBS, ids=range(len(BOMBS)))
-def test_what_grows_or_never_ends_is_refused_within_seconds(text):
-    started = time.process_time()
+def test_what_grows_or_never_ends_is_refused(text, monkeypatch):
+    monkeypatch.setattr(sandbox, "MAX_SECONDS", 0.5)
     with pytest.raises(TemplateError):
         templates.Templates().text(text).render(CONTEXT)
-    assert time.process_time() - started < 10
 
 
 def test_a_text_that_is_as_large_as_allowed_works():

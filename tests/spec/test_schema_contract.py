@@ -47,7 +47,7 @@ DOCUMENTS = st.one_of(TASKS, VALUES, st.fixed_dictionaries(
     optional={"defaults": TASKS, "inputs": VALUES, "vars": VALUES, "ltspec": SCALARS}))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(DOCUMENTS, st.booleans())
 def test_the_fast_check_and_jsonschema_agree_on_anything(value, loose):
     fast = schema.accepts("job", loose=loose)(value)
