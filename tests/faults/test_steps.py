@@ -15,9 +15,10 @@ def test_kill_at_this_step_loses_nothing_and_runs_nothing_twice(step, tmp_path):
     assert wrong == []
 
 
+# At the others no attempt stands between two states; `python -m tests.faults` tries those too.
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["guardian", "both"])
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", [step for step in STEPS if step.startswith(("start.", "end."))])
 def test_kill_of_the_guardian_or_of_both_at_this_step_runs_nothing_twice(step, victim, tmp_path):
     wrong, _ = scenario.run(tmp_path, step, victim)
     assert wrong == []
