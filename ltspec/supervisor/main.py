@@ -185,6 +185,7 @@ def _become_guardian(arguments: argparse.Namespace) -> NoReturn:
     say("the guardian is gone: taking its place")
     from ltspec.supervisor.guardian import exec_guardian
 
+    identity.restore_open_files()
     exec_guardian(arguments)
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import pwd
 import resource
+import signal
 import stat
 import subprocess
 import sys
@@ -231,9 +232,18 @@ def test_descriptor_limit_is_the_one_of_before_the_supervisor_raised_its_own(eng
         engine.connection.fileno()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    for fields in ({}, {"nice": 1}):          # by posix_spawn, by fork
+
+    def check(**fields):
         engine.run(engine.sh("a", "ulimit -Sn; ulimit -Hn", **fields))
         assert engine.output("a", engine.task("a").attempts) == f"{min(soft, 500)}\n{hard}\n"
+
+    check()                                   # by posix_spawn
+    check(nice=1)                             # by fork
+    guardian, supervisor = engine.guardian, engine.supervisor
+    os.kill(guardian, signal.SIGKILL)
+    lock = Path(engine.places.lock)
+    engine.until(lambda: lock.read_text().strip() == str(supervisor), what="it guards")
+    check()
 
 
 @needs_root
