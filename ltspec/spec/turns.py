@@ -89,8 +89,6 @@ class Renderer:
             cgroup=around.setting.cgroup,
         )
         for name, field in self.definition.fields.items():
-            if name in self.definition.broken:
-                continue
             if name in ARGV_FIELDS:
                 self.argv_dynamic = self.argv_dynamic or field.value.render is not None
             elif name == "env_pass":
@@ -252,7 +250,7 @@ class Renderer:
         if field.value.render is None:
             return field.value.written
         try:
-            return field.value.render(context, unknown)
+            value = field.value.render(context, unknown)
         except TemplateError:
             def report(path: Path, error: TemplateError) -> None:
                 place, sub = field.place_of(path)
@@ -260,6 +258,8 @@ class Renderer:
 
             diagnose(field.value.written, self.definition.templates, context, unknown, report)
             return _FAILED
+        # One with a template that does not parse is rendered for what else is wrong in it.
+        return _FAILED if field.name in self.definition.broken else value
 
     def _convert(self, field: Field, value: Any, fields: Fields) -> bool:
         """Check and convert one rendered value; False where it is wrong."""
@@ -293,9 +293,6 @@ class Renderer:
         for name in ARGV_FIELDS:
             field = self.definition.fields.get(name)
             if field is None:
-                continue
-            if name in self.definition.broken:
-                wrong = True
                 continue
             value = self._render(field, context, unknown)
             if value is UNKNOWN:

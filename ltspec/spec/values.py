@@ -46,7 +46,7 @@ def evaluate(template: Template, context: Context, unknown: Set[str]) -> Any:
 
 
 def _broken(_context: Context, _unknown: Set[str]) -> Any:
-    """Renders what holds a template that does not parse: nothing is known of it."""
+    """Renders a template that does not parse, which is reported: nothing is known of it."""
     return UNKNOWN
 
 
@@ -86,8 +86,6 @@ def _list(value: list[Any], parts: list[Value]) -> Value:
     if all(part.render is None for part in parts):
         return Value([part.written for part in parts], frozenset(), None)
     names = frozenset[str]().union(*(part.names for part in parts))
-    if any(part.render is _broken for part in parts):
-        return Value(value, names, _broken)
     constant = [part.written for part in parts]
     dynamic = [(at, part.render) for at, part in enumerate(parts) if part.render is not None]
 
@@ -95,7 +93,7 @@ def _list(value: list[Any], parts: list[Value]) -> Value:
         result = constant.copy()
         for at, function in dynamic:
             result[at] = function(context, unknown)
-        return UNKNOWN if unknown and UNKNOWN in result else result
+        return UNKNOWN if UNKNOWN in result else result
 
     return Value(value, names, render)
 
@@ -104,8 +102,6 @@ def _mapping(value: dict[str, Any], pairs: dict[str, Value]) -> Value:
     if all(part.render is None for part in pairs.values()):
         return Value({key: part.written for key, part in pairs.items()}, frozenset(), None)
     names = frozenset[str]().union(*(part.names for part in pairs.values()))
-    if any(part.render is _broken for part in pairs.values()):
-        return Value(value, names, _broken)
     constant = {key: part.written for key, part in pairs.items()}
     dynamic = [(key, part.render) for key, part in pairs.items() if part.render is not None]
 
@@ -113,7 +109,7 @@ def _mapping(value: dict[str, Any], pairs: dict[str, Value]) -> Value:
         result = constant.copy()
         for key, function in dynamic:
             result[key] = function(context, unknown)
-        return UNKNOWN if unknown and UNKNOWN in result.values() else result
+        return UNKNOWN if UNKNOWN in result.values() else result
 
     return Value(value, names, render)
 
@@ -136,6 +132,10 @@ def diagnose(value: Any, templates: Templates, context: Context, unknown: Set[st
     """Report every template of a value that fails."""
     for path, text in strings(value):
         try:
-            evaluate(templates.text(text), context, unknown)
+            template = templates.text(text)
+        except TemplateError:
+            continue                              # reported when it was compiled
+        try:
+            evaluate(template, context, unknown)
         except TemplateError as error:
             report(path, error)

@@ -194,6 +194,9 @@ def test_commands_of_secrets_and_on_finish_are_split_before_they_are_rendered(ta
 
 @pytest.mark.parametrize(("fields", "expected"), [
     ("needs: ['b-{{ #x }}']", ["LT301 3:12 not an expression: unexpected char '#' at 5"]),
+    ("parameters: ['{{ no }}', '{{ 1 + }}', '{{ 1 / 0 }}']",
+     ["LT302 3:18 `no` is not defined", "LT301 3:27 not an expression: unexpected '}}'",
+      "LT303 3:39 the expression fails: division by zero"]),
     ("on_finish: { failure: \"echo 'a\" }",
      ["LT407 3:23 cannot be split into words: a quote is not closed"]),
     ("secrets: { A: { command: \"echo 'a\" } }",
