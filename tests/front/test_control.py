@@ -217,7 +217,7 @@ def test_why_tells_needs_delay_and_ends(host, wait_until):
     assert "It does not start before" in host.ltspec("why", "late").stdout
     assert "It ended ERR exit code 9" in host.ltspec("why", "bad").stdout
     host.ltspec("stop", "a", code=0)
-    assert "`ltspec retry a` does that" in host.ltspec("why", "a").stdout
+    assert "`ltspec retry a` runs it again" in host.ltspec("why", "a").stdout
     assert "Run what it needs again" in host.ltspec("why", "b").stdout
 
 
