@@ -8,7 +8,7 @@ import pytest
 from ltspec.mgrctl import command
 
 # Of this process's own: a worker beside it, running another of these tests, has tasks with others.
-VALUES = tuple(f"{word}-{os.getpid()}-" for word in ("of-a-file", "of-a-command", "at-a-descriptor"))
+VALUES = tuple(f"{word}-{os.getpid()}-" for word in ("in-a-file", "of-a-command", "at-an-fd"))
 
 
 def holders(text):
