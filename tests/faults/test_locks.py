@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -75,10 +76,14 @@ def test_command_that_holds_the_start_lock_for_ever_is_told_and_named(
     inside("run", "--id", "b", "--wait", "--", "true", code=0)
 
 
-def test_stopped_supervisor_is_found_without_waiting_for_it_and_goes_on(engine, host, inside):
+def test_stopped_supervisor_is_found_without_waiting_for_it_and_goes_on(
+    engine, host, inside, wait_until
+):
     engine.submit(engine.sh("a", "until test -e go; do sleep 0.05; done"))
     for pid in (engine.guardian, engine.supervisor):
         os.kill(pid, signal.SIGSTOP)
+        stat = Path(f"/proc/{pid}/stat")
+        wait_until(lambda stat=stat: ") T " in stat.read_text(), what="it is stopped")
     started = time.monotonic()
     found = inside("doctor", code=1).stdout
     assert time.monotonic() - started < client.HELLO_SECONDS
