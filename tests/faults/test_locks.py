@@ -55,7 +55,8 @@ def test_command_that_holds_the_start_lock_for_ever_is_told_and_named(
 ):
     host.ltspec("run", "--id", "a", "--wait", "--", "true", code=0)
     host.kill_all()
-    program = "import fcntl, sys; file = open(sys.argv[1], 'w'); fcntl.flock(file, 2); " \
+    program = "import fcntl, signal, sys; file = open(sys.argv[1], 'w'); fcntl.flock(file, 2); " \
+              "signal.signal(signal.SIGCONT, lambda *_: sys.exit()); " \
               "print('locked', flush=True); sys.stdin.read()"
     lock = host.state_dir / "start.lock"
     with subprocess.Popen([sys.executable, "-c", program, lock], text=True,
@@ -64,15 +65,15 @@ def test_command_that_holds_the_start_lock_for_ever_is_told_and_named(
         assert other.stdin
         assert other.stdout.readline() == "locked\n"
         os.kill(other.pid, signal.SIGSTOP)
-        monkeypatch.setattr(client, "START_SECONDS", 0.1)
         places = Places(str(host.state_dir), str(host.run_dir))
-        with pytest.raises(SupervisorError, match="another command has been starting"):
-            client.connect(places)
+        with monkeypatch.context() as patch:
+            patch.setattr(client, "START_SECONDS", 0.1)
+            with pytest.raises(SupervisorError, match="another command has been starting"):
+                client.connect(places)
         found = inside("doctor", code=1).stdout
         assert f"process {other.pid} ({sys.executable} -c" in found
         assert f"kill -CONT {other.pid}" in found
         assert f"let process {other.pid} go on" in inside("doctor", "--fix", code=0).stdout
-        other.stdin.close()
     inside("run", "--id", "b", "--wait", "--", "true", code=0)
 
 

@@ -5,6 +5,7 @@ no limit can be kept, and the tests of the kept ones do not exist; that it is re
 reason is tested everywhere.
 """
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -51,16 +52,21 @@ def top(tmp_path):
 
 @pytest.fixture
 def group(top, wait_until):
-    """A group that is delegated to ltspec, with the controllers of the host; emptied at the end."""
+    """A group that is delegated to ltspec, with the controllers of the host; emptied at the end.
+
+    The controllers are switched on for all of the host, so one test at a time, whoever runs it."""
+    lock = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
     switched_on = _hand_down_all(top)
     path = top / f"test-{os.getpid()}"
     path.mkdir()
     yield path
     cgroup.kill(str(path))
     wait_until(lambda: not cgroup.pids(str(path)), what="the group is empty")
-    assert cgroup.remove(str(path))
+    wait_until(lambda: cgroup.remove(str(path)), what="the group is gone")
     for name in switched_on:
         (top / "cgroup.subtree_control").write_text(f"-{name}")
+    os.close(lock)
 
 
 def _hand_down_all(top):

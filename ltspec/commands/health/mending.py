@@ -141,12 +141,15 @@ def _locked(lock: int) -> bool:
 
 
 def _supervisor(where: Places, idle_exit: float) -> list[str]:
+    there = supervisor.processes(where)
     stopped = supervisor.stopped(where)
     for pid in stopped:
         os.kill(pid, signal.SIGCONT)
-    if stopped:
-        return [f"let process {pid} go on" for pid in stopped]
-    there = supervisor.processes(where)
+    done = [f"let process {pid} go on" for pid in stopped]
+    if stopped and (there.guardian or not supervisor.is_needed(where)):
+        return done
+    if stopped:                                # a command that was about to start it
+        return [*done, *_wake(where, idle_exit)]
     if there.guardian and not os.path.lexists(where.socket):
         os.kill(there.guardian, signal.SIGHUP)
         return [f"had the supervisor replaced (SIGHUP to {there.guardian})"]

@@ -52,7 +52,7 @@ def supervisor(where: Places, *, readable: bool) -> Finding:
     what = "supervisor"
     there = processes(where)
     if not there.guardian:
-        if not readable or not _work_waits(where):
+        if not readable or not is_needed(where):
             return Finding("supervisor", what)
         advice = f"`ltspec wake` starts it; {where.supervisor_log} says why it ended"
         return Finding("supervisor", what, "work waits and none runs", advice, True)
@@ -86,7 +86,8 @@ def _answer(where: Places, what: str) -> Finding:
     return Finding("supervisor", what)
 
 
-def _work_waits(where: Places) -> bool:
+def is_needed(where: Places) -> bool:
+    """Whether something waits for a supervisor. Raises LtspecError."""
     with closing(session.existing(where)) as store:
         return work_waits(store)
 
