@@ -1,7 +1,9 @@
 """Where the benchmarks run: directories, programs, the machine and the versions.
 
 State is kept on a disk, as on any host, because there syncing costs what it costs; run directories
-are on tmpfs, as /run is.
+are on tmpfs, as /run is. What was written to the disk is deleted only when all has been measured:
+for five minutes ext4 searches past every inode that was freed, and a new file costs 0.3 ms and more
+where a thousand were deleted before it.
 """
 
 import os

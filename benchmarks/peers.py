@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -39,7 +38,7 @@ def installed(names: Sequence[str]) -> list[tuple[str, str]]:
 
 @contextlib.contextmanager
 def peer(grounds: Grounds, name: str, slots: int = 1) -> Iterator[Peer]:
-    """One of TITLES, ready to take tasks; what it leaves behind is taken away."""
+    """One of TITLES, ready to take tasks; what it leaves behind goes with the grounds."""
     folder = Path(tempfile.mkdtemp(prefix="peer-", dir=grounds.disk))
     env = grounds.environment(
         TS_SOCKET=f"{folder}/socket", TMPDIR=str(folder), TS_SLOTS=str(slots), NQDIR=str(folder)
@@ -50,4 +49,3 @@ def peer(grounds: Grounds, name: str, slots: int = 1) -> Iterator[Peer]:
     finally:
         if name == "tsp":
             one.do("-K")
-        shutil.rmtree(folder, ignore_errors=True)    # the spooler's server takes its socket away

@@ -53,8 +53,7 @@ class Site:
         trace: TracebackType | None,
     ) -> None:
         self.end()
-        shutil.rmtree(self.root)
-        shutil.rmtree(self.run_dir)
+        shutil.rmtree(self.run_dir)      # the rest goes with the grounds; see their docstring
 
     def command(self, name: str, *words: str | Path) -> list[str]:
         """The argv of `ltspec NAME WORDS…` as a user of this site types it."""
