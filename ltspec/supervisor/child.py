@@ -1,11 +1,12 @@
 """One supervisor as its guardian sees it: its process, what it has said (`control`), its end."""
 
-import argparse
 import os
 import signal
 import socket
 import sys
 import time
+
+from ltspec.supervisor.orders import Orders
 
 
 class Child:
@@ -54,22 +55,18 @@ class Child:
         return os.waitstatus_to_exitcode(status)
 
 
-def start(arguments: argparse.Namespace, ready: int | None) -> Child:
+def start(arguments: Orders, ready: int) -> Child:
     """Start one with the lock, the door and a control connection; `ready` is the descriptor of who
-    waits for the first one. Raises OSError."""
+    waits for the first one, -1 where nobody does. Raises OSError."""
     ours, theirs = socket.socketpair()
     argv = [
         sys.executable, "-I", *_program(arguments.supervisor),
-        "--state-dir", arguments.state_dir, "--run-dir", arguments.run_dir,
-        "--lock-fd", str(arguments.lock_fd), "--listen-fd", str(arguments.listen_fd),
-        "--control-fd", str(theirs.fileno()), "--dies-with", arguments.dies_with,
+        *arguments.words("state_dir", "run_dir", "lock_fd", "listen_fd", "idle_exit", "dies_with",
+                         "supervisor"),
+        "--control-fd", str(theirs.fileno()),
     ]
     passed = [arguments.lock_fd, arguments.listen_fd, theirs.fileno()]
-    if arguments.supervisor is not None:
-        argv += ["--supervisor", arguments.supervisor]
-    if arguments.idle_exit is not None:
-        argv += ["--idle-exit", str(arguments.idle_exit)]
-    if ready is not None:
+    if ready >= 0:
         argv += ["--ready-fd", str(ready)]
         passed.append(ready)
     for number in passed:
@@ -89,6 +86,6 @@ def start(arguments: argparse.Namespace, ready: int | None) -> Child:
     return Child(pid, ours)
 
 
-def _program(supervisor: str | None) -> list[str]:
+def _program(supervisor: str) -> list[str]:
     """The supervisor's program; the fault tests give a file of their own."""
     return [supervisor] if supervisor else ["-m", "ltspec.supervisor.main"]

@@ -14,16 +14,19 @@ committed. It restarts a supervisor that died, with a brake, and leaves when tha
 It must not import anything large and must never wait for anything but its events.
 """
 
-import argparse
 import os
 import select
 import signal
 import sys
 import time
-from typing import NoReturn
 
-from ltspec.supervisor import brake, child, door, orphans
+from ltspec.supervisor import brake, child, door, orders, orphans
 from ltspec.supervisor.child import Child
+from ltspec.supervisor.orders import Orders
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 START_FAILED = 5
 ASKING = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
@@ -32,7 +35,7 @@ ASKING = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 class Guardian:
     """One guardian; `run` is its whole life."""
 
-    def __init__(self, arguments: argparse.Namespace) -> None:
+    def __init__(self, arguments: Orders) -> None:
         self.arguments = arguments
         self.lock = arguments.lock_fd
         self.child: Child | None = None
@@ -88,19 +91,19 @@ class Guardian:
         """Start one; None, or the exit code with which to give up."""
         self._look_after_door()
         arguments = self.arguments
-        ready = arguments.ready_fd if first else None
+        ready = arguments.ready_fd if first else -1
         try:
             self.child = child.start(arguments, ready)
         except OSError as error:
             problem = _cannot_start(error)
             say(problem)
-            if ready is not None:        # who started us is there to be told: no use in staying
+            if ready >= 0:               # who started us is there to be told: no use in staying
                 _tell(arguments, problem)
                 return START_FAILED
             self._brake(fruitful=False)
-        if ready is not None:
+        if ready >= 0:
             os.close(ready)
-            arguments.ready_fd = None
+            arguments.ready_fd = -1
         return None
 
     def _look_after_door(self) -> None:
@@ -165,22 +168,19 @@ class Guardian:
         exec_guardian(self.arguments)
 
 
-def exec_guardian(arguments: argparse.Namespace) -> NoReturn:
+def exec_guardian(arguments: Orders) -> "NoReturn":
     """Exec this program with the lock and the sockets that are open already.
 
     A signal that comes before the new program can take it waits: its default action is death.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, ASKING)
-    argv = [sys.executable, "-I", "-m", "ltspec.supervisor.guardian"]
-    for name in ("state_dir", "run_dir", "lock_fd", "listen_fd", "idle_exit", "dies_with",
-                 "supervisor"):
-        value = getattr(arguments, name)
-        if value is None:
-            continue
-        argv += ["--" + name.replace("_", "-"), str(value)]
-        if name.endswith("_fd"):
-            os.set_inheritable(value, True)
-    os.execv(sys.executable, argv)
+    for number in (arguments.lock_fd, arguments.listen_fd):
+        os.set_inheritable(number, True)
+    os.execv(sys.executable, [
+        sys.executable, "-I", "-m", "ltspec.supervisor.guardian",
+        *arguments.words("state_dir", "run_dir", "lock_fd", "listen_fd", "idle_exit", "dies_with",
+                         "supervisor"),
+    ])
 
 
 def _drain(reading: int) -> None:
@@ -223,34 +223,21 @@ def _say_who_supervises(holder: str) -> None:
     say(f"process {holder} supervises already: waiting until it leaves")
 
 
-def _parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="ltspec-guardian")
-    for name in ("--state-dir", "--run-dir"):
-        parser.add_argument(name, required=True)
-    for name in ("--lock-fd", "--listen-fd", "--ready-fd", "--start-lock-fd"):
-        parser.add_argument(name, type=int)
-    parser.add_argument("--idle-exit", type=float)
-    parser.add_argument("--dies-with", default="")
-    parser.add_argument("--supervisor")
-    parser.add_argument("--detach", action="store_true")
-    return parser.parse_args(argv)
-
-
-def _tell(arguments: argparse.Namespace, problem: str) -> None:
+def _tell(arguments: Orders, problem: str) -> None:
     """Give the one who started us the reason why not."""
-    if arguments.ready_fd is not None:
+    if arguments.ready_fd >= 0:
         os.write(arguments.ready_fd, problem.encode())
 
 
 def main(argv: list[str] | None = None) -> int:
     """Become the guardian of a state directory; returns when its supervisor has left."""
-    arguments = _parse(argv)
+    arguments = orders.read(sys.argv[1:] if argv is None else argv)
     os.umask(0o077)
     try:
         if arguments.detach:
             _detach()
         os.chdir("/")
-        if arguments.lock_fd is None:       # else an exec handed everything down
+        if arguments.lock_fd < 0:           # else an exec handed everything down
             arguments.lock_fd, arguments.listen_fd = door.open_doors(
                 arguments.state_dir, arguments.run_dir,
                 # A service has the time; a command waits for the answer of the one it starts.
@@ -260,7 +247,7 @@ def main(argv: list[str] | None = None) -> int:
         _tell(arguments, str(error))
         say(str(error))
         return START_FAILED
-    if arguments.start_lock_fd is not None:
+    if arguments.start_lock_fd >= 0:
         os.close(arguments.start_lock_fd)   # the door is open: others need not wait any more
     return Guardian(arguments).run()
 

@@ -5,7 +5,6 @@ connection. Everything is imported and opened before the guardian is told that i
 end it does nothing to the tasks: they run on, and the next supervisor finds them.
 """
 
-import argparse
 import os
 import select
 import signal
@@ -18,9 +17,10 @@ from ltspec import clock, pidfile
 from ltspec.catalogue import lifecycle, open_store
 from ltspec.errors import CannotDo, LtspecError
 from ltspec.paths import Places, check_private
-from ltspec.supervisor import furnishing, identity, recovery
+from ltspec.supervisor import furnishing, identity, orders, recovery
 from ltspec.supervisor.control import Control
 from ltspec.supervisor.loop import Supervisor
+from ltspec.supervisor.orders import Orders
 from ltspec.supervisor.talk import Talk
 
 START_FAILED = 5    # the exit code that tells the guardian: it cannot work, do not try at once
@@ -29,7 +29,7 @@ START_ANEW = 6      # the guardian is to open the door again and start another o
 
 def main(argv: list[str] | None = None) -> int:
     """Run until idle, told to end, or without a guardian; returns the exit code."""
-    arguments = _parse(argv)
+    arguments = orders.read(sys.argv[1:] if argv is None else argv)
     places = Places(arguments.state_dir, arguments.run_dir)
     try:
         supervisor = _build(arguments, places)
@@ -55,22 +55,9 @@ def say(text: str) -> None:
         return  # the disk with the log is full: the work goes on, nobody can be told
 
 
-def _parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="ltspec-supervisor")
-    for name in ("--state-dir", "--run-dir"):
-        parser.add_argument(name, required=True)
-    for name in ("--lock-fd", "--listen-fd", "--control-fd"):
-        parser.add_argument(name, type=int, required=True)
-    parser.add_argument("--ready-fd", type=int)
-    parser.add_argument("--idle-exit", type=float)
-    parser.add_argument("--dies-with", default="")
-    parser.add_argument("--supervisor")
-    return parser.parse_args(argv)
-
-
-def _tell_starter(ready: int | None, problem: str) -> None:
+def _tell_starter(ready: int, problem: str) -> None:
     """Give the one who started us the reason why not, or let go of him."""
-    if ready is None:
+    if ready < 0:
         return
     try:
         if problem:
@@ -81,7 +68,7 @@ def _tell_starter(ready: int | None, problem: str) -> None:
         os.close(ready)
 
 
-def _build(arguments: argparse.Namespace, places: Places) -> Supervisor:
+def _build(arguments: Orders, places: Places) -> Supervisor:
     _reserve_descriptors()
     _keep_from_tasks(arguments)
     identity.raise_open_files()
@@ -127,11 +114,11 @@ def _reserve_descriptors() -> None:
         os.close(null)
 
 
-def _keep_from_tasks(arguments: argparse.Namespace) -> None:
+def _keep_from_tasks(arguments: Orders) -> None:
     """The descriptors that the guardian handed down by exec are not for the tasks."""
-    for name in ("lock_fd", "listen_fd", "control_fd", "ready_fd"):
-        number = getattr(arguments, name)
-        if number is not None:
+    for number in (arguments.lock_fd, arguments.listen_fd, arguments.control_fd,
+                   arguments.ready_fd):
+        if number >= 0:
             os.set_inheritable(number, False)
 
 
@@ -156,7 +143,7 @@ def _adopt(supervisor: Supervisor) -> None:
         say(f"adopted {adopted} running tasks; the end of {unseen} was not seen")
 
 
-def _run(supervisor: Supervisor, arguments: argparse.Namespace) -> int:
+def _run(supervisor: Supervisor, arguments: Orders) -> int:
     stop = _catch_stop_signals(supervisor)
     while not (supervisor.leaving or supervisor.control.lost or stop):
         supervisor.step(clock.now())
@@ -179,7 +166,7 @@ def _catch_stop_signals(supervisor: Supervisor) -> list[int]:
     return caught
 
 
-def _become_guardian(arguments: argparse.Namespace) -> NoReturn:
+def _become_guardian(arguments: Orders) -> NoReturn:
     """The guardian was killed: take its place. Children, zombies and the lock stay with this
     process; the new guardian starts a new supervisor (DESIGN 5)."""
     say("the guardian is gone: taking its place")

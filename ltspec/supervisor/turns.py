@@ -8,7 +8,6 @@ one synced commit. Memory is changed only after a commit.
 """
 
 import os
-import random
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -240,7 +239,9 @@ class Turns:
         if failure is not None and failure.passes and not running.ended_by:
             return self._postpone(running, failure, now)
         end = self._decide(running)
-        delay = retry_delay(running.spec.retries, running.retried, end, random.random())  # noqa: S311 - jitter
+        retries = running.spec.retries
+        chance = _draw() if retries.limit else 0.0
+        delay = retry_delay(retries, running.retried, end, chance)
         became = lifecycle.end_attempt(
             self.store, running.key, running.number, end,
             now=now, boot_id=self.boot_id, retry_delay=delay, survivors=running.survivors,
@@ -418,6 +419,11 @@ class Turns:
         running.published = True
         self._unrecorded.append(running)
         self.watch(running)
+
+
+def _draw() -> float:
+    """A random number in [0, 1); the module `random` is a seventh of the supervisor's start."""
+    return int.from_bytes(os.urandom(6), "big") / 2**48
 
 
 def _unlink(path: str) -> None:
