@@ -18,7 +18,7 @@ import time
 from typing import Any
 
 from ltspec import __version__
-from ltspec.errors import CannotDo, SupervisorError
+from ltspec.errors import CannotDo, LtspecError, SupervisorError
 from ltspec.paths import Places, check_private, make_private
 
 HELLO_SECONDS = 20.0
@@ -124,14 +124,63 @@ class Connection:
         return message
 
 
+class Begun:
+    """A guardian that was started and has yet to say that its supervisor works. `lock` is the
+    start lock; `connect` takes both over."""
+
+    def __init__(self, lock: int, pid: int, reading: int, *, in_scope: bool) -> None:
+        self.lock = lock
+        self.pid = pid                   # its first fork; the guardian itself is detached
+        self.reading = reading
+        self.in_scope = in_scope
+
+    def problem(self) -> tuple[int, str]:
+        """Wait for its word: (the status of the first fork, why it cannot work or "")."""
+        _, status = os.waitpid(self.pid, 0)
+        with open(self.reading, "rb") as ready:
+            return status, ready.read().decode(errors="replace")
+
+    def abandon(self) -> None:
+        """Nobody needs it after all: it leaves by itself when it has been idle."""
+        os.waitpid(self.pid, 0)
+        os.close(self.reading)
+        os.close(self.lock)
+
+
+def begin(places: Places, idle_exit: float | None) -> Begun | None:
+    """Start a supervisor where none answers and do not wait for it, so that it starts beside what
+    the caller still has to do; then `connect` or `abandon` it.
+
+    None where one is there or on its way, and where something is wrong: `connect` says what.
+    """
+    try:
+        connection = _dial(places)
+        if connection is not None:
+            connection.close()
+            return None
+        make_private(places.state_dir)
+        lock = _open(places.start_lock, os.O_RDWR)
+    except LtspecError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return _start(places, lock, idle_exit)
+    except (BlockingIOError, LtspecError):
+        os.close(lock)
+        return None
+
+
 def connect(
-    places: Places, *, start: bool = True, idle_exit: float | None = 10.0
+    places: Places, *, start: bool = True, idle_exit: float | None = 10.0,
+    begun: Begun | None = None,
 ) -> Connection | None:
     """Reach the supervisor of these places, starting one where none answers.
 
     None only with `start=False` and nobody there. Raises SupervisorError with the reason why it
     cannot be started or does not answer, CannotDo where the state directory is not ours.
     """
+    if begun is not None:
+        return _reach(places, begun.lock, idle_exit, begun)
     connection = _dial(places)
     if connection is not None and _is_older(str(connection.hello.get("version", ""))):
         connection = _renewed(places, connection)
@@ -139,16 +188,28 @@ def connect(
         return connection
     make_private(places.state_dir)
     lock = _open(places.start_lock, os.O_RDWR)
+    return _reach(places, lock, idle_exit, None)
+
+
+def _reach(
+    places: Places, lock: int, idle_exit: float | None, begun: Begun | None
+) -> Connection:
+    """Start one under the start lock, which is let go, unless another command was faster."""
     try:
-        connection = _take_turn(places, lock)
+        connection = _take_turn(places, lock) if begun is None else None
         if connection is not None:
             return connection
-        for attempt in range(_TRIES):
-            connection = _dial(places)
-            if connection is not None:
-                connection.started = attempt > 0
-                return connection
-            _start(places, lock, idle_exit)
+        started = begun is not None
+        for _ in range(_TRIES):
+            if begun is None:
+                connection = _dial(places)
+                if connection is not None:
+                    connection.started = started
+                    return connection
+                begun = _start(places, lock, idle_exit)
+                started = True
+            _wait_for(begun, places, idle_exit)
+            begun = None
         raise SupervisorError(
             "the supervisor leaves as soon as it is started\n"
             f"look at {places.supervisor_log} and at `ltspec doctor`"
@@ -281,10 +342,20 @@ def _hello(sock: _socket.socket) -> tuple[dict[str, Any], bytes]:
     return hello, rest
 
 
+def _wait_for(begun: Begun, places: Places, idle_exit: float | None) -> None:
+    """Return when its supervisor works. Raises SupervisorError with the reason why it does not."""
+    status, problem = begun.problem()
+    if begun.in_scope and status and not problem:     # systemd-run could not reach its manager
+        begun = _start(places, begun.lock, idle_exit, without_scope=True)
+        _, problem = begun.problem()
+    if problem:
+        raise SupervisorError(problem)
+
+
 def _start(
     places: Places, lock: int, idle_exit: float | None, *, without_scope: bool = False
-) -> None:
-    """Start a guardian and wait until its supervisor works, or tell why it does not."""
+) -> Begun:
+    """Start a guardian."""
     log = _open(places.supervisor_log, os.O_WRONLY | os.O_APPEND)
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     reading, writing = os.pipe2(os.O_CLOEXEC)
@@ -313,18 +384,13 @@ def _start(
     except OSError as error:
         from ltspec.process import reason
 
+        os.close(reading)
         raise SupervisorError(f"cannot start the supervisor: {reason(error)}") from error
     finally:
         os.set_inheritable(lock, False)
         for number in (writing, log, null):
             os.close(number)
-    _, status = os.waitpid(pid, 0)            # the first fork; the guardian itself is detached
-    with open(reading, "rb") as ready:
-        problem = ready.read()
-    if scope and status and not problem:      # systemd-run could not reach its manager
-        _start(places, lock, idle_exit, without_scope=True)
-    elif problem:
-        raise SupervisorError(problem.decode(errors="replace"))
+    return Begun(lock, pid, reading, in_scope=bool(scope))
 
 
 def fixed_environment() -> dict[str, str]:

@@ -46,9 +46,12 @@ def run(args: argparse.Namespace) -> int:
         return check(args)
     config = session.config_of(args)
     where = session.places_from(config)
-    loaded = declaring.load(args, config)
+    with session.Beginning(where, config.idle_exit) as beginning:
+        loaded = declaring.load(args, config, fits=beginning.begin)
     chosen = bool(args.tags or args.skip_tags)
-    with session.connect(where, idle_exit=config.idle_exit) as connection:
+    with session.connect(
+        where, idle_exit=config.idle_exit, begun=beginning.begun
+    ) as connection:
         session.tell_if_mortal(connection)
         store = session.writer(where)
         with store.write(durable=True):

@@ -24,7 +24,7 @@ from ltspec.states import Status
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
     from ltspec.config import Config
@@ -48,14 +48,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load(args: argparse.Namespace, config: Config) -> Loaded:
-    """The tasks of the files. Prints warnings; raises InvalidSpec with all problems."""
+def load(
+    args: argparse.Namespace, config: Config, *, fits: Callable[[], None] = lambda: None
+) -> Loaded:
+    """The tasks of the files. Prints warnings; raises InvalidSpec with all problems. `fits` as in
+    `spec.load`."""
     from ltspec import spec
     from ltspec.output.findings import print_problems
 
     loaded, problems = read(
         args.files, config, extra_vars=spec.parse_extra_vars(args.extra_vars),
-        tags=args.tags, skip_tags=args.skip_tags,
+        tags=args.tags, skip_tags=args.skip_tags, fits=fits,
     )
     raise_errors(problems)
     if problems:
@@ -66,13 +69,15 @@ def load(args: argparse.Namespace, config: Config) -> Loaded:
 def read(
     files: Sequence[str], config: Config, *, extra_vars: Mapping[str, Any],
     tags: Sequence[str] = (), skip_tags: Sequence[str] = (),
+    fits: Callable[[], None] = lambda: None,
 ) -> tuple[Loaded, tuple[Problem, ...]]:
     """The tasks of the files and all problems, those with this host too. Prints nothing."""
     from ltspec import spec
     from ltspec.spec import host
 
     loaded = spec.load(
-        files, config=config, extra_vars=extra_vars, for_host=True, tags=tags, skip_tags=skip_tags
+        files, config=config, extra_vars=extra_vars, for_host=True, tags=tags, skip_tags=skip_tags,
+        fits=fits,
     )
     obstacle = partial(client.group_obstacle, places(config))
     return loaded, (*loaded.problems, *(host.check(loaded, obstacle) if loaded.valid else ()))

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from ltspec.client import Connection
+    from ltspec.client import Begun, Connection
     from ltspec.config import Config
 
 
@@ -90,7 +90,32 @@ def writer(where: Places) -> Store:
     return open_store(where.catalogue)
 
 
-def connect(where: Places, *, idle_exit: float = _IDLE_EXIT) -> Connection:
+class Beginning:
+    """A supervisor that is started beside other work, once `begin` is called; given up where that
+    work fails. `connect` takes it over."""
+
+    def __init__(self, where: Places, idle_exit: float) -> None:
+        self._where = where
+        self._idle_exit = idle_exit
+        self.begun: Begun | None = None
+
+    def __enter__(self) -> Beginning:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None and self.begun is not None:
+            self.begun.abandon()
+
+    def begin(self) -> None:
+        """Start one where none answers, and do not wait for it."""
+        from ltspec.client import begin
+
+        self.begun = begin(self._where, self._idle_exit)
+
+
+def connect(
+    where: Places, *, idle_exit: float = _IDLE_EXIT, begun: Begun | None = None
+) -> Connection:
     """A supervisor, started where none answers. Raises SupervisorError.
 
     `idle_exit`: after how many seconds without work one that is started here leaves.
@@ -98,7 +123,7 @@ def connect(where: Places, *, idle_exit: float = _IDLE_EXIT) -> Connection:
     from ltspec.client import connect as reach
     from ltspec.errors import SupervisorError
 
-    connection = reach(where, idle_exit=idle_exit)
+    connection = reach(where, idle_exit=idle_exit, begun=begun)
     if connection is None:
         raise SupervisorError("no supervisor could be started; see `ltspec doctor`")
     return connection

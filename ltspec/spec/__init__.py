@@ -22,13 +22,15 @@ def load(
     skip_tags: Sequence[str] = (),
     untrusted_root: str | None = None,
     before: "Callable[[str], None]" = lambda _name: None,
+    fits: "Callable[[], None]" = lambda: None,
 ) -> "Loaded":
     """The tasks of files, directories, globs and `-` (standard input), and all their problems.
 
     With `for_host` required inputs need values and env() and file() are real (apply, plan,
     render); without it the answer depends only on the files and options given (validate).
     `extra_vars` come from `parse_extra_vars`; a plain text stands for `-e NAME=TEXT`.
-    `before` is called with the name of each file before it is looked at, with "" after the last.
+    `before` is called with the name of each file before it is looked at, with "" after the last;
+    `fits` once, when the first document that fits the schema has been found.
     """
     import gc
 
@@ -41,7 +43,7 @@ def load(
         for name, value in (extra_vars or {}).items()
     }
     loader = Loader(config, given, for_host=for_host, tags=tags, skip_tags=skip_tags,
-                    root=untrusted_root, before=before)
+                    root=untrusted_root, before=before, fits=fits)
     enabled = gc.isenabled()
     gc.disable()            # nothing here makes circles worth looking for: a tenth of the time
     try:

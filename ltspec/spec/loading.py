@@ -98,7 +98,7 @@ class Loader:
 
     def __init__(self, settings: Settings, given: Mapping[str, Given], *, for_host: bool,
                  tags: Sequence[str], skip_tags: Sequence[str], root: str | None,
-                 before: Callable[[str], None]) -> None:
+                 before: Callable[[str], None], fits: Callable[[], None]) -> None:
         self.settings = settings
         self.given = given
         self.for_host = for_host
@@ -106,6 +106,7 @@ class Loader:
         self.skip_tags = frozenset(skip_tags)
         self.root = root
         self.before = before                 # called with each file's name before it is looked at
+        self.fits: Callable[[], None] | None = fits    # called at the first document that fits
         self.templates = Templates()
         self.problems: list[Problem] = []
         self.turns: list[Turn] = []
@@ -156,6 +157,9 @@ class Loader:
         broken = frozenset[Path]()
         if not schema.accepts("job")(document.value):
             broken = self._misfits(document)
+        elif self.fits is not None:
+            self.fits()
+            self.fits = None
         if not isinstance(document.value, dict) or any(
                 path[:1] in ((), ("inputs",), ("vars",)) for path in broken):
             self.unread = True

@@ -225,8 +225,12 @@ def _say_who_supervises(holder: str) -> None:
 
 def _tell(arguments: Orders, problem: str) -> None:
     """Give the one who started us the reason why not."""
-    if arguments.ready_fd >= 0:
+    if arguments.ready_fd < 0:
+        return
+    try:
         os.write(arguments.ready_fd, problem.encode())
+    except BrokenPipeError:
+        return  # it has gone: the log has the problem too
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -8,7 +8,6 @@ of running attempts are never touched; a log goes before its row, so that a kill
 row without a log, not a log that nobody knows.
 """
 
-import argparse
 import contextlib
 import os
 import sys
