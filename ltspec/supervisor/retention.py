@@ -104,7 +104,7 @@ def next_due(store: Store) -> float | None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Apply the stored limits once and return 0; 5 where the catalogue cannot be used."""
-    import argparse      # the supervisor imports this module and has no use for it
+    import argparse  # the supervisor imports this module and has no use for it
 
     parser = argparse.ArgumentParser(prog="python -m ltspec.supervisor.retention")
     parser.add_argument("--state-dir", required=True)
