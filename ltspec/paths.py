@@ -56,9 +56,9 @@ class Places(NamedTuple):
         return self.state_dir + "/start.lock"
 
     @property
-    def slate(self) -> str:
-        """Which process the newest start is, until the catalogue has its pid."""
-        return self.state_dir + "/supervisor.started"
+    def journal(self) -> str:
+        """The newest starts, until the catalogue on the disk has them."""
+        return self.state_dir + "/supervisor.journal"
 
     @property
     def supervisor_log(self) -> str:

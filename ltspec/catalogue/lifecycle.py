@@ -1,6 +1,6 @@
 """Every change of a task's status, each a named function that checks the old one (DESIGN 4).
 
-    QUE --start_attempt--> RUN --end_attempt--> OK | ERR | QUE (retry, replace) | gone (remove)
+    QUE --record_start---> RUN --end_attempt--> OK | ERR | QUE (retry, replace) | gone (remove)
     QUE --end_waiting----> ERR (stopped, skipped, not started)
     ERR skipped --settle--> QUE (what it needed has ended well after all)
 
@@ -63,48 +63,65 @@ def next_ready(store: Store, manager: str, queue: str) -> Ready | None:
     return Ready(*row) if row else None
 
 
-def start_attempt(store: Store, task: Ready, token: str, *, now: Now, boot_id: str) -> int | None:
-    """QUE -> RUN with a new attempt that has no pid yet; returns its number.
+class Start(NamedTuple):
+    """A start as it happened. `hash` is that of the definition that was started; without a `pid`
+    nobody knows its process. `published`: its PID-file says RUN, nothing is left to follow up."""
 
-    None: the row is no longer as `task` has it; look again.
+    key: int
+    number: int
+    token: str
+    boot_id: str
+    wall: float
+    boot: float
+    hash: str
+    pid: int | None = None
+    ticks: int | None = None
+    published: bool = False
+
+
+def record_start(store: Store, start: Start) -> None:
+    """QUE -> RUN with its attempt.
+
+    It is a fact and overrules the row: one whose definition was changed since (only where this was
+    tried before and failed) is run again afterwards.
     """
-    number = task.attempts + 1
-    changed = store.execute(
+    store.execute(
         "UPDATE task SET status = 'RUN', attempts = ?, started = ?, ended = NULL, outcome = NULL,"
-        " detail = '', due = NULL, due_boot = NULL, dirty = dirty + 1"
-        " WHERE key = ? AND status = 'QUE' AND held = 0 AND attempts = ? AND dirty = ?"
-        " AND request = ''",
-        (number, now.wall, task.key, task.attempts, task.dirty),
-    ).rowcount
-    if not changed:
-        return None
-    store.execute(
-        "INSERT INTO attempt (task, number, token, boot_id, started, started_boot)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
-        (task.key, number, token, boot_id, now.wall, now.boot),
+        " detail = '', due = NULL, due_boot = NULL, made = max(made, ?),"
+        " dirty = CASE WHEN ? THEN 0 ELSE dirty + 1 END,"
+        " next_spec = CASE WHEN hash = ? OR request <> '' THEN next_spec ELSE spec END,"
+        " request = CASE WHEN hash = ? OR request <> '' THEN request ELSE 'replace' END"
+        " WHERE key = ?",
+        (start.number, start.wall, start.published, start.published, start.hash, start.hash,
+         start.key),
     )
-    return number
-
-
-def record_pid(store: Store, key: int, number: int, pid: int, start_ticks: int) -> None:
-    """Write who the attempt's process is; from here on it can be found again."""
     store.execute(
-        "UPDATE attempt SET pid = ?, start_ticks = ? WHERE task = ? AND number = ?",
-        (pid, start_ticks, key, number),
+        "INSERT INTO attempt (task, number, token, boot_id, started, started_boot, pid,"
+        " start_ticks) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (start.key, start.number, start.token, start.boot_id, start.wall, start.boot, start.pid,
+         start.ticks),
     )
 
 
-def undo_start(
-    store: Store, key: int, number: int, *, again: Now | None = None, boot_id: str = ""
-) -> None:
-    """RUN -> QUE for a start that certainly did not happen (no processes or memory left); with
-    `again` it waits until then."""
+def is_recorded(store: Store, key: int, number: int) -> bool:
+    """True where the catalogue has this start, or nothing of its task any more."""
+    row = store.row("SELECT attempts FROM task WHERE key = ?", (key,))
+    return row is None or row[0] >= number
+
+
+def republish(store: Store, key: int) -> None:
+    """Its PID-file is not what its row says: it is to be written again."""
+    store.execute("UPDATE task SET dirty = dirty + 1 WHERE key = ?", (key,))
+
+
+def undo_start(store: Store, key: int, number: int, *, again: Now, boot_id: str) -> None:
+    """RUN -> QUE for a start whose process could not become the task (no processes or memory left
+    for its user): it waits until `again`."""
     store.execute("DELETE FROM attempt WHERE task = ? AND number = ?", (key, number))
-    held, *due = (HELD_TIME, again.wall, again.boot, boot_id) if again else (0, None, None, None)
     store.execute(
         "UPDATE task SET status = 'QUE', attempts = attempts - 1, started = NULL, held = ?,"
         " due = ?, due_boot = ?, boot_id = ?, dirty = dirty + 1 WHERE key = ? AND status = 'RUN'",
-        (held, *due, key),
+        (HELD_TIME, again.wall, again.boot, boot_id, key),
     )
 
 
@@ -134,6 +151,16 @@ def finish(store: Store, key: int, said: Finish) -> bool:
     if changed:
         store.execute("UPDATE task SET dirty = dirty + 1 WHERE key = ?", (key,))
     return True
+
+
+def decides(store: Store, key: int) -> bool:
+    """True where the end of this running task may change what is next in a line: others need it,
+    or something was asked of it."""
+    row = store.row(
+        "SELECT request <> '' OR EXISTS (SELECT 1 FROM need WHERE needed = task.key)"
+        " FROM task WHERE key = ?", (key,),
+    )
+    return bool(row[0])
 
 
 def said(store: Store, key: int, number: int) -> Finish | None:

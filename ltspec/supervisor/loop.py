@@ -190,6 +190,8 @@ class Supervisor:
     def _take_requests(self, now: Now) -> None:
         self.turns.drop_ahead()
         rows = self.publisher.rows()
+        if any(row.request == "remove" and self.turns.journal.names(row.key) for row in rows):
+            self.turns.sync()
         with self.store.write():
             to_end = self.publisher.obey(rows, now)
             for running in to_end:
@@ -253,6 +255,8 @@ class Supervisor:
                 for line in lifecycle.release_due(self.store, now=now):
                     self.turns.may_start(line)
             self._refresh_due()
+        if self.turns.sync_due is not None and self.turns.sync_due <= now.boot:
+            self.turns.sync()
         self.limited_logs.step(now)
         self._look_after_directories(now)
 
@@ -290,7 +294,7 @@ class Supervisor:
         if agenda.look or agenda.asked or self.turns.pending:
             return 0
         times = [
-            self.idle_due(), self.limited_logs.due, self.watcher.due,
+            self.idle_due(), self.turns.sync_due, self.limited_logs.due, self.watcher.due,
             *(errand.due(now) for errand in self.errands), *self.ending.times(now),
         ]
         if self.talk is not None:

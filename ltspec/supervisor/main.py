@@ -123,21 +123,17 @@ def _keep_from_tasks(arguments: Orders) -> None:
 
 
 def _adopt(supervisor: Supervisor) -> None:
-    found = recovery.recover(
-        supervisor.store, supervisor.places, supervisor.turns.boot_id
-    )
-    supervisor.turns.slate.ready()
+    turns, places = supervisor.turns, supervisor.places
+    with supervisor.store.write():
+        replayed = recovery.replay(supervisor.store, places, turns.boot_id)
+    turns.sync()
+    found = recovery.recover(supervisor.store, places, turns.boot_id, replayed)
     for running in found.adopted:
         supervisor.adopt(running)
     for running in found.over:
         supervisor.adopt_over(running)
-    with supervisor.store.write():
-        for key, number in found.unstarted:
-            lifecycle.undo_start(supervisor.store, key, number)
-    for running in found.unrecorded:
-        supervisor.turns.unrecorded(running)
     supervisor.control.ready([running.pid for running in found.adopted])
-    recovery.clear_scripts(supervisor.places, found.adopted)
+    recovery.clear_scripts(places, found.adopted)
     if found.adopted or found.over:
         adopted, unseen = len(found.adopted), len(found.over)
         say(f"adopted {adopted} running tasks; the end of {unseen} was not seen")
@@ -147,7 +143,7 @@ def _run(supervisor: Supervisor, arguments: Orders) -> int:
     stop = _catch_stop_signals(supervisor)
     while not (supervisor.leaving or supervisor.control.lost or stop):
         supervisor.step(clock.now())
-    supervisor.turns.drop_ahead()
+    supervisor.turns.leave()
     supervisor.store.close()
     if supervisor.control.lost:
         _become_guardian(arguments)

@@ -1,13 +1,17 @@
 """After a crash or a reboot: who still runs, and what became of the others (DESIGN 5).
 
-For each attempt without an end: another boot -> it is gone; a recorded process that exists (running
-or unreaped) -> adopted by identity; one that does not -> what it said of itself, else `lost`.
-For an attempt without a recorded pid the slate knows its process, or that it was not started: then
-its task waits again. Killed within the spawn itself, it is looked for by its mark; where nobody
-carries it, it is `lost`: whether it started cannot be known, and it must not run twice.
+First what the journal has and the catalogue has not is replayed: a start whose process is known;
+one that was killed within the spawn itself, whose process is looked for by its mark (where nobody
+carries it, it is `lost`: whether it started cannot be known, and it must not run twice); one that
+had certainly not begun, so its task still waits.
+
+Then for each attempt without an end: another boot -> it is gone; a recorded process that exists
+(running or unreaped) -> adopted by identity; one that does not -> what it said of itself, else
+`lost`.
 """
 
 import os
+from collections.abc import Container
 from typing import Any, NamedTuple
 
 from ltspec import alive, cgroup, pidfile, process
@@ -15,19 +19,17 @@ from ltspec.catalogue import Store, lifecycle
 from ltspec.model import TaskSpec
 from ltspec.paths import Places
 from ltspec.states import Seen
-from ltspec.supervisor import identity, slate
+from ltspec.supervisor import identity, journal
 from ltspec.supervisor.running import Running
 from ltspec.supervisor.starting import SCRIPTS, script_name, script_path
 
 
 class Found(NamedTuple):
-    """What recovery found: attempts that are watched from here on (`pidfd` open), attempts that
-    are over (their `seen` is set, no descriptor), and (key, number) of those that never began."""
+    """What recovery found: attempts that are watched from here on (`pidfd` open), and attempts that
+    are over (their `seen` is set, no descriptor)."""
 
     adopted: list[Running]
     over: list[Running]
-    unrecorded: list[Running]      # adopted ones whose pid has yet to be written down
-    unstarted: list[tuple[int, int]]
 
 
 class _Row(NamedTuple):
@@ -48,36 +50,44 @@ class _Row(NamedTuple):
     retried: int
 
 
-def recover(store: Store, places: Places, boot_id: str) -> Found:
+def replay(store: Store, places: Places, boot_id: str) -> set[int]:
+    """Inside a transaction: bring the starts into the catalogue that only the journal has; the keys
+    of their tasks."""
+    contents = journal.read(places)
+    if contents is None or contents.state != store.setting(journal.SETTING):
+        return set()
+    newest = {entry.start.key: entry for entry in contents.entries}
+    replayed = set()
+    for start, begun in newest.values():
+        if lifecycle.is_recorded(store, start.key, start.number):
+            continue
+        if start.boot_id == boot_id and not begun:
+            lifecycle.republish(store, start.key)        # its PID-file may say RUN
+            continue
+        who = alive.find_marked(start.token) if start.boot_id == boot_id and not start.pid else None
+        if who is not None:
+            start = start._replace(pid=who.pid, ticks=who.start_ticks)
+        lifecycle.record_start(store, start)
+        replayed.add(start.key)
+    return replayed
+
+
+def recover(store: Store, places: Places, boot_id: str, replayed: Container[int]) -> Found:
     """Look at every attempt without an end; nothing is written."""
-    found = Found([], [], [], [])
+    found = Found([], [])
     for values in lifecycle.unfinished(store):
         row = _Row(*values)
-        entry = slate.read(places) if row.pid is None and row.boot_id == boot_id else None
-        if entry is not None and entry.token != row.token:
-            found.unstarted.append((row.key, row.number))
-            continue
-        who = _identify(row, entry, boot_id)
+        known = row.boot_id == boot_id and row.pid is not None
+        who = alive.Identity(row.pid or 0, row.ticks or 0) if known else None
         pidfd = alive.adopt(who) if who is not None else None
         running = _running(places, row, who, pidfd)
+        running.published = row.key not in replayed
         if pidfd is None:
             running.seen = Seen()
             found.over.append(running)
-            continue
-        found.adopted.append(running)
-        if row.pid is None:
-            found.unrecorded.append(running)
+        else:
+            found.adopted.append(running)
     return found
-
-
-def _identify(row: _Row, entry: slate.Entry | None, boot_id: str) -> alive.Identity | None:
-    if row.boot_id != boot_id:
-        return None
-    if row.pid is None:
-        if entry is not None and entry.started is not None:
-            return entry.started
-        return alive.find_marked(row.token)
-    return alive.Identity(row.pid, row.ticks or 0)
 
 
 def _running(
@@ -88,7 +98,7 @@ def _running(
         user = identity.resolve(spec.user, spec.group)
     except process.CannotStart:
         user = None  # the account was removed while it ran
-    running = Running(
+    return Running(
         key=row.key,
         number=row.number,
         token=row.token,
@@ -104,8 +114,6 @@ def _running(
         script=script_path(places, spec, row.key, row.number),
         group=_group(spec, row.token, who),
     )
-    running.published = row.pid is not None
-    return running
 
 
 def _group(spec: TaskSpec, token: str, who: alive.Identity | None) -> str:

@@ -5,13 +5,13 @@ that replaces it by one that kills the process at a chosen step; so it is called
 """
 
 STEPS = (
-    "start.prepared",        # files are open, nothing is committed
-    "start.committed",       # QUE -> RUN is in the catalogue, nothing was spawned
+    "start.prepared",        # files are open, nothing is written
     "start.published",       # RUN is in the PID-file
-    "start.begun",           # the slate says that its process may exist
+    "start.journalled",      # the journal says what is about to be started
+    "start.begun",           # the journal says that its process may exist
     "start.spawned",         # the process exists, its pid is nowhere
-    "start.noted",           # its pid is on the slate
-    "start.recorded",        # its pid is committed
+    "start.noted",           # its pid is in the journal
+    "start.committed",       # QUE -> RUN with its pid is in the catalogue
     "end.seen",              # the process is a zombie, its end is not committed
     "end.committed",         # the end is in the catalogue, the zombie is not reaped
     "end.reaped",            # the zombie is gone, the PID-file still says RUN

@@ -1,10 +1,16 @@
-"""Ends and starts: one commit serves the end of an attempt and the start of the next one.
+"""Ends and starts: one transaction serves the end of an attempt and the start of the next one.
 
-A turn commits what has ended together with the next start and spawns it (hand over first); the new
-process goes on the slate. What is left - reaping, PID-files - is done while it runs. Its pid, and
-that these were followed up, is part of the next turn's commit, or of one more before the supervisor
-sleeps. So at most one started attempt's pid is not in the catalogue (DESIGN 5), and a task costs
-one synced commit. Memory is changed only after a commit.
+A turn takes the catalogue's write lock, looks whose turn it is, writes that into the journal (the
+one sync that a start costs) and spawns it: hand over first. The ends, the start and its pid are
+written and committed while the new process runs already; until then the journal tells of it. So at
+most one started attempt is not in the catalogue (DESIGN 5). Nobody who writes sees a state between,
+the task itself included. Where an end decides what comes next (others need it, or something was
+asked of it) it is written first. Reaping and PID-files follow the commit; that they were followed
+up is part of the next one, or of one more before the supervisor sleeps. An end is on the disk
+within a second: `sync`, which also lets the journal begin anew.
+
+Memory is changed only after a commit, but for the start: it is a fact, and is recorded in the next
+transaction that succeeds.
 """
 
 import os
@@ -14,28 +20,21 @@ from typing import NamedTuple
 from ltspec import alive, cgroup, pidfile, process
 from ltspec.catalogue import Store, lifecycle
 from ltspec.clock import Now
+from ltspec.errors import CatalogueError
 from ltspec.paths import Places
 from ltspec.states import End, Outcome, Status, decide_end
 from ltspec.supervisor import seam, starting
 from ltspec.supervisor.agenda import Agenda
 from ltspec.supervisor.control import Control
+from ltspec.supervisor.journal import SETTING, Journal
 from ltspec.supervisor.publishing import Publisher
 from ltspec.supervisor.running import Running, Table
 from ltspec.supervisor.scheduling import retry_delay
-from ltspec.supervisor.slate import Slate
 
 STARTS_A_TURN = 16
 AGAIN_SECONDS = 1.0     # after a start that its user's limits did not allow
 AHEAD = 8            # lines whose next start is made ready while the one before runs
-
-
-class Failed(NamedTuple):
-    """A start that was committed and then could not be done."""
-
-    key: int
-    number: int
-    end: End | None               # None: try again, it certainly did not start
-
+SYNC_SECONDS = 1.0   # an end is on the disk after this time
 
 class Ended(NamedTuple):
     """An attempt whose end is committed."""
@@ -70,16 +69,16 @@ class Turns:
         self.boot_id = boot_id
         self.watch = watch
         self.discard = discard
-        self.slate = Slate(places)
+        self.journal = Journal(places, boot_id)
+        self.sync_due: float | None = None               # boot clock; ends are not on the disk yet
         self.max_running = 500
         self.times_changed = False                       # a retry may wait for its time
         self._lines: dict[tuple[str, str], None] = {}    # to be looked at for a start, in order
         self._full: dict[tuple[str, str], None] = {}     # the next in them may be made ready
         self._ahead: dict[tuple[str, str], starting.Prepared] = {}
         self._over: list[Running] = []                   # ended, not committed
-        self._failed: list[Failed] = []
         self._postponed: set[int] = set()                # told of in the log
-        self._unrecorded: list[Running] = []             # started, pid not committed
+        self._unrecorded: list[lifecycle.Start] = []     # started, not committed
         self._afterwards: list[Ended] = []               # committed, to be reaped and published
         self._groups: list[str] = []                     # whose task has left processes in them
 
@@ -94,14 +93,10 @@ class Turns:
         """In this line (manager, queue) something may be ready."""
         self._lines.setdefault(line)
 
-    def unrecorded(self, running: Running) -> None:
-        """It runs, and its pid has yet to be written down."""
-        self._unrecorded.append(running)
-
     @property
     def pending(self) -> bool:
         """True where there is something to do at once."""
-        return bool(self._over or self._failed or self._afterwards or self._may_start_now)
+        return bool(self._over or self._afterwards or self._may_start_now)
 
     @property
     def _may_start_now(self) -> bool:
@@ -110,30 +105,39 @@ class Turns:
     # -- a turn -----------------------------------------------------------------------------
 
     def turn(self, now: Now) -> None:
-        """Commit what has ended, and start what may start."""
+        """Start what may start, and commit it with what has ended."""
         for _ in range(STARTS_A_TURN):
-            over, failed = self._over, self._failed
-            if not (over or failed or self._may_start_now):
+            over = self._over
+            if not (over or self._may_start_now):
                 break
-            ended: list[Ended] = []
-            prepared, number = None, 0
+            if self._unrecorded:         # the transaction of an earlier turn has failed
+                self._unrecorded = [start._replace(published=False) for start in self._unrecorded]
+                self.flush()
+            if self.journal.is_full:
+                self.sync()
+            for running in over:
+                self.may_start(running.line)
             try:
-                with self.store.write(durable=True):
-                    self._record()
-                    self._commit_failed(now)
-                    ended += [self._commit_end(running, now) for running in over]
-                    prepared, number = self._choose(now, over)
+                ended, more = self._transact(now, over)
             except BaseException:
-                if prepared is not None:
-                    prepared.discard(self.places, self.publisher.run)
                 self.agenda.asked = True     # the lines that were looked at are ready as before
                 raise
-            self._committed(ended, failed)
-            if prepared is None:
+            self._committed(ended, now)
+            if not more or self.agenda.is_waiting(now.boot):
                 break
-            self._start(prepared, number, now)
-            if self.agenda.is_waiting(now.boot):
-                break
+
+    def _transact(self, now: Now, over: list[Running]) -> tuple[list[Ended], bool]:
+        """What has ended, and whether something was started and more may be."""
+        ended: list[Ended] = []
+        with self.store.write():
+            ends_first = any(lifecycle.decides(self.store, running.key) for running in over)
+            if ends_first:
+                ended = [self._commit_end(running, now) for running in over]
+            more = self._start_next(now, over)
+            if not ends_first:
+                ended = [self._commit_end(running, now) for running in over]
+            self._record()
+        return ended, more or bool(self.store.released)
 
     @property
     def unflushed(self) -> bool:
@@ -144,7 +148,28 @@ class Turns:
         """Commit the new pids and what was followed up; not synced, it survives every kill."""
         with self.store.write():
             self._record()
-        self._committed([], [])
+        self._committed([], None)
+
+    def sync(self) -> None:
+        """Put on the disk whatever was committed, and begin the journal anew. Raises CatalogueError
+        or OSError, and then is still due."""
+        state = os.urandom(8).hex()
+        with self.store.write(durable=True):
+            self._record()
+            self.store.set_setting(SETTING, state)
+        self._committed([], None)
+        self.journal.restart(state)
+        self.sync_due = None
+
+    def leave(self) -> None:
+        """Before the supervisor goes: nothing is ahead, everything is on the disk."""
+        self.drop_ahead()
+        if self.sync_due is None:
+            return
+        try:
+            self.sync()
+        except (CatalogueError, OSError) as error:      # the next one has the journal
+            self.publisher.say(f"what was committed last is not synced: {error}")
 
     def prepare_ahead(self) -> None:
         """While nothing else is to do: open what the next start of a busy line needs, so that at
@@ -204,32 +229,28 @@ class Turns:
             self.agenda.in_trouble(f"cannot write {what}: {process.reason(error)}", now.boot)
 
     def _record(self) -> None:
-        """Inside a transaction: the pids of what was started, and what was followed up."""
-        for running in self._unrecorded:
-            lifecycle.record_pid(
-                self.store, running.key, running.number, running.pid, running.ticks
-            )
+        """Inside a transaction: what was started, and what was followed up."""
         self.publisher.flush()
+        for start in self._unrecorded:
+            lifecycle.record_start(self.store, start)
 
-    def _committed(self, ended: list[Ended], failed: list[Failed]) -> None:
+    def _committed(self, ended: list[Ended], now: Now | None) -> None:
         if self._unrecorded:
+            self.agenda.look |= not all(start.published for start in self._unrecorded)
             self._unrecorded.clear()
-            seam.reached("start.recorded")
+            seam.reached("start.committed")
         self.publisher.flushed()
         for one in ended:
             self.table.discard(one.running)
             self.discard(one.running)
-        if ended:
+        if ended and now is not None:
             self._over = []
             self._afterwards += ended
+            if self.sync_due is None:
+                self.sync_due = now.boot + SYNC_SECONDS
             if any(one.running.pidfd >= 0 for one in ended):
                 self.control.worked()
             seam.reached("end.committed")
-        if failed:
-            self._failed = []
-            # Its row has changed, and what was asked of it while it was about to start waits.
-            self.agenda.look = self.agenda.asked = True
-        if ended or failed:
             self.agenda.changed = True
 
     # -- ends -------------------------------------------------------------------------------
@@ -247,7 +268,6 @@ class Turns:
             now=now, boot_id=self.boot_id, retry_delay=delay, survivors=running.survivors,
         )
         self._postponed.discard(running.key)
-        self.may_start(running.line)
         if became.what == "removed":
             self.agenda.asked = True
         elif became.what != "final":
@@ -260,6 +280,7 @@ class Turns:
         lifecycle.undo_start(
             self.store, running.key, running.number, again=again, boot_id=self.boot_id
         )
+        self.journal.void(running.key, running.number)
         if running.key not in self._postponed:
             self._postponed.add(running.key)
             self.publisher.say(f"waiting: cannot start {running.spec.reference}: {failure.words}")
@@ -280,20 +301,11 @@ class Turns:
             must_report=spec.report == "self",
         )
 
-    def _commit_failed(self, now: Now) -> None:
-        for failed in self._failed:
-            if failed.end is None:
-                lifecycle.undo_start(self.store, failed.key, failed.number)
-            else:
-                lifecycle.end_attempt(
-                    self.store, failed.key, failed.number, failed.end,
-                    now=now, boot_id=self.boot_id,
-                )
-
     # -- starts -----------------------------------------------------------------------------
 
-    def _choose(self, now: Now, over: list[Running]) -> tuple[starting.Prepared | None, int]:
-        """The next start, made ready and written as RUN; inside the transaction of the turn."""
+    def _start_next(self, now: Now, over: list[Running]) -> bool:
+        """Inside the transaction of the turn: start the next one. True where one was started, or
+        failed, so that there may be more."""
         freed = [running.line for running in over]
         running_now = len(self.table) - len(over)
         for line in self.store.released:
@@ -316,72 +328,87 @@ class Turns:
             try:
                 prepared = self._prepare(task)
             except OSError as error:     # the ends of this turn are committed all the same
-                self.may_start(line)
-                reason = process.reason(error)
-                self.agenda.in_trouble(f"cannot start {task.id}: {reason}", now.boot)
-                return None, 0
+                self._wait(line, f"cannot start {task.id}", error, now)
+                return False
             seam.reached("start.prepared")
-            try:
-                number = lifecycle.start_attempt(
-                    self.store, task, prepared.token, now=now, boot_id=self.boot_id
-                )
-            except BaseException:
-                prepared.discard(self.places, self.publisher.run)
-                raise
-            if number is None:
-                prepared.discard(self.places, self.publisher.run)
-                self.may_start(line)
-                continue
-            if not prepared.problem:
-                return prepared, number
-            prepared.close()
-            self.may_start(line)
-            self._end_unstarted(task.key, number, prepared.problem, now)
-        return None, 0
+            self.agenda.changed = True
+            if prepared.problem:
+                prepared.close()
+                self._cannot_start(prepared, prepared.problem, now)
+            else:
+                self._start(prepared, now)
+            return bool(self._lines)
+        return False
 
-    def _end_unstarted(self, key: int, number: int, problem: str, now: Now) -> None:
-        end = End(Status.ERR, Outcome.NOT_STARTED, f"cannot start: {problem}")
-        lifecycle.end_attempt(self.store, key, number, end, now=now, boot_id=self.boot_id)
-        self.agenda.look = self.agenda.changed = True
+    def _wait(self, line: tuple[str, str], what: str, error: OSError, now: Now) -> None:
+        self.may_start(line)
+        self.agenda.in_trouble(f"{what}: {process.reason(error)}", now.boot)
 
-    def _start(self, prepared: starting.Prepared, number: int, now: Now) -> None:
-        seam.reached("start.committed")
-        self.agenda.changed = True
+    def _cannot_start(self, prepared: starting.Prepared, problem: str, now: Now) -> None:
+        """It ends without ever having begun."""
         task = prepared.task
+        self.may_start((task.manager, task.queue))
+        start = self._as_start(prepared, now)
+        lifecycle.record_start(self.store, start)
+        end = End(Status.ERR, Outcome.NOT_STARTED, f"cannot start: {problem}")
+        lifecycle.end_attempt(
+            self.store, task.key, start.number, end, now=now, boot_id=self.boot_id
+        )
+        # Its row has changed, and what was asked of it while it was about to start waits.
+        self.agenda.look = self.agenda.asked = True
+
+    def _as_start(self, prepared: starting.Prepared, now: Now) -> lifecycle.Start:
+        task = prepared.task
+        return lifecycle.Start(
+            task.key, task.attempts + 1, prepared.token, self.boot_id, now.wall, now.boot,
+            prepared.spec.hash,
+        )
+
+    def _start(self, prepared: starting.Prepared, now: Now) -> None:
+        start = self._as_start(prepared, now)
         lock = None
         try:
             lock = self._publish_running(prepared)
             seam.reached("start.published")
-            self.slate.starting(prepared.token)
+            self.journal.about(start)
+            seam.reached("start.journalled")
+            self.journal.begun(start)
             seam.reached("start.begun")
             launched = starting.launch(prepared, self.places, lock)
         except process.CannotStart as error:
-            end = End(Status.ERR, Outcome.NOT_STARTED, f"cannot start: {error}")
-            self._not_started(Failed(task.key, number, end), prepared, lock)
+            self._not_started(prepared, lock)
+            self._cannot_start(prepared, str(error), now)
         except OSError as error:
-            self._not_started(Failed(task.key, number, None), prepared, lock)
-            reason = process.reason(error)
-            self.agenda.in_trouble(f"cannot start {prepared.spec.reference}: {reason}", now.boot)
+            self._not_started(prepared, lock)
+            lifecycle.republish(self.store, start.key)
+            self.agenda.look = True
+            task = prepared.task
+            what = f"cannot start {prepared.spec.reference}"
+            self._wait((task.manager, task.queue), what, error, now)
         else:
             seam.reached("start.spawned")
             prepared.close()     # first, so that the process's descriptor can be had
             try:
-                started = alive.Identity(launched.pid, alive.start_ticks(launched.pid) or 0)
-                self.slate.started(prepared.token, started)
+                start = start._replace(
+                    pid=launched.pid, ticks=alive.start_ticks(launched.pid) or 0,
+                    published=launched.lock is not None,
+                )
+                self.journal.started(start)
                 seam.reached("start.noted")
-                self._watch_started(prepared, number, launched, started, now)
+                self._unrecorded.append(start)
+                self._watch_started(prepared, launched, start)
             except OSError as error:
                 message = f"process {launched.pid} cannot be watched: {error}"
-                raise RuntimeError(message) from error    # the next supervisor finds it by its mark
+                raise RuntimeError(message) from error    # the next supervisor finds it
 
-    def _not_started(
-        self, failed: Failed, prepared: starting.Prepared, lock: int | None
-    ) -> None:
-        self._failed.append(failed)
-        self.may_start((prepared.task.manager, prepared.task.queue))
+    def _not_started(self, prepared: starting.Prepared, lock: int | None) -> None:
         if lock is not None:
             os.close(lock)
         prepared.close()
+        try:
+            self.journal.void(prepared.task.key, prepared.task.attempts + 1)
+        except OSError as error:         # of use after a crash only; then it is told to be lost
+            self.publisher.say(f"the journal of starts cannot be written: {error.strerror}")
 
     def _publish_running(self, prepared: starting.Prepared) -> int | None:
         try:
@@ -394,30 +421,20 @@ class Turns:
             return None
 
     def _watch_started(
-        self,
-        prepared: starting.Prepared,
-        number: int,
-        launched: starting.Launched,
-        started: alive.Identity,
-        now: Now,
+        self, prepared: starting.Prepared, launched: starting.Launched, start: lifecycle.Start
     ) -> None:
-        pidfd = os.pidfd_open(launched.pid)
         task = prepared.task
         running = Running(
-            key=task.key, number=number, token=prepared.token, spec=prepared.spec,
-            file=task.file, pid=started.pid, ticks=started.start_ticks, pidfd=pidfd,
-            started_boot=now.boot, retried=task.retried,
+            key=task.key, number=start.number, token=prepared.token, spec=prepared.spec,
+            file=task.file, pid=launched.pid, ticks=start.ticks or 0,
+            pidfd=os.pidfd_open(launched.pid), started_boot=start.boot, retried=task.retried,
             uid=prepared.user.uid if prepared.user else os.geteuid(),
             lock=launched.lock, error_fd=launched.error_fd, script=launched.script,
             group=launched.group,
         )
         if running.lock is not None:
             pidfile.fill_pid(running.lock, running.pid)
-            self.publisher.followed.append((1, task.key, task.dirty + 1))
-        else:
-            self.agenda.look = True
         running.published = True
-        self._unrecorded.append(running)
         self.watch(running)
 
 

@@ -24,8 +24,8 @@ from ltspec.paths import Places
 
 VICTIMS = ("supervisor", "guardian", "both")
 SECONDS = 30
-# Between the two lines on the slate nobody can know whether a start happened, unless its process is
-# still there.
+# Between these two lines of the journal nobody can know whether a start happened, unless its
+# process is still there.
 UNKNOWN = {"start.begun", "start.spawned"}
 TOLD = 'echo "$LTSPEC_REFERENCE" >> $0'
 

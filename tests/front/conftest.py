@@ -38,16 +38,14 @@ class Catalogue:
         return [change.key or 0 for change in changes]
 
     def start(self, key: int, *, ago: float = 60, pid: int = 4242) -> int:
-        columns = ", ".join(lifecycle.Ready._fields[:-1])
-        row = self.store.row(f"SELECT {columns} FROM task WHERE key = {key}")  # noqa: S608 - ours
+        attempts, digest = self.store.row("SELECT attempts, hash FROM task WHERE key = ?", (key,))
+        then = self.later(-ago)
+        start = lifecycle.Start(
+            key, attempts + 1, "token", "this-boot", then.wall, then.boot, digest, pid, 1
+        )
         with self.store.write():
-            number = lifecycle.start_attempt(
-                self.store, lifecycle.Ready._make((*row, 1)), "token", now=self.later(-ago),
-                boot_id="this-boot",
-            )
-            assert number is not None
-            lifecycle.record_pid(self.store, key, number, pid, 1)
-        return number
+            lifecycle.record_start(self.store, start)
+        return start.number
 
     def end(self, key: int, number: int, end: End, *, ago: float = 30) -> None:
         with self.store.write():

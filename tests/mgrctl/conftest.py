@@ -47,8 +47,12 @@ class Filled:
         ready = lifecycle.next_ready(self.store, manager, queue)
         assert ready is not None
         assert ready.key == key
+        digest = TaskSpec.from_json(ready.spec).hash
+        start = lifecycle.Start(
+            key, ready.attempts + 1, token, boot_id(), now().wall, now().boot, digest
+        )
         with self.store.write():
-            lifecycle.start_attempt(self.store, ready, token, now=now(), boot_id=boot_id())
+            lifecycle.record_start(self.store, start)
         return key
 
     def end(self, key: int, detail: str = "") -> int:

@@ -61,7 +61,7 @@ def bad_files(where: Places) -> Iterator[Bad]:
     for folder, names, _ in os.walk(where.logs):
         for name in names:
             yield from _bad(os.path.join(folder, name), 0o700)
-    for path in (where.lock, where.start_lock, where.supervisor_log, where.slate):
+    for path in (where.lock, where.start_lock, where.supervisor_log, where.journal):
         yield from _link(path)
     for name, mode in ((".bin", 0o755), (".scripts", 0o711)):
         path = os.path.join(where.run_dir, name)

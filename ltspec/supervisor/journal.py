@@ -1,0 +1,137 @@
+"""The journal of starts: written ahead of each start, so that the catalogue may follow it.
+
+A small file of the state directory, of one size for good, synced before a process exists. The
+commit that makes a task RUN then need not be synced and is done while the process runs already: a
+start costs one sync of half a kilobyte. It is needed after a kill or a power cut only, and holds
+what the catalogue on the disk may not have: a slot for each start since the two were last brought
+together (`Journal.restart`). Four writes tell how far a start came:
+
+    about      synced; of this boot: it has certainly not begun, of another: it may have
+    begun      its process may exist
+    PID TICKS  this is its process
+    (blank)    it could not be done, or the catalogue knows of it
+
+The header names the boot, and the catalogue's state from which the slots count (the setting
+`journal`): one that belongs to a catalogue of another day is not taken for this one's.
+"""
+
+import os
+from typing import NamedTuple
+
+from ltspec.alive import Identity
+from ltspec.catalogue.lifecycle import Start
+from ltspec.paths import Places
+
+SETTING = "journal"
+_SLOT = 256                # bytes, blank-filled, with a newline; divides a sector of the disk
+SLOTS = 63                 # beside the header: 16 KiB
+_SIZE = _SLOT * (SLOTS + 1)
+
+
+class Entry(NamedTuple):
+    """A slot: the start, with its process where it is known, and whether it may have begun."""
+
+    start: Start
+    begun: bool
+
+
+class Contents(NamedTuple):
+    """What stands in the file: which catalogue's state, which boot, and the starts."""
+
+    state: str
+    boot_id: str
+    entries: list[Entry]
+
+
+class Journal:
+    """The writing end. Its methods raise OSError."""
+
+    def __init__(self, places: Places, boot_id: str) -> None:
+        self._boot_id = boot_id
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._file = os.open(places.journal, flags, 0o600)
+        self._slots: dict[tuple[int, int], int] = {}     # by the task's key and the attempt
+        self._named: set[int] = set()
+        self._used = 0
+        if os.fstat(self._file).st_size != _SIZE:
+            os.ftruncate(self._file, 0)
+            self._write_all(_line("-"))
+            os.fsync(self._file)             # from here on only what is in it changes
+
+    @property
+    def is_full(self) -> bool:
+        """No start can be written before the next `restart`."""
+        return self._used >= SLOTS
+
+    def names(self, key: int) -> bool:
+        """True where a slot speaks of this task: its row must not go, the key may come again."""
+        return key in self._named
+
+    def restart(self, state: str) -> None:
+        """Begin anew: the catalogue has been synced and calls its state `state`."""
+        self._write_all(_line(f"{state} {self._boot_id}"))
+        self._slots.clear()
+        self._named.clear()
+        self._used = 0
+
+    def about(self, start: Start) -> None:
+        """It is going to be started: written and synced."""
+        self._used += 1
+        self._slots[start.key, start.number] = self._used
+        self._named.add(start.key)
+        self._write(start, "about")
+        os.fdatasync(self._file)
+
+    def begun(self, start: Start) -> None:
+        """It is started now."""
+        self._write(start, "begun")
+
+    def started(self, start: Start) -> None:
+        """It was, and its process is known."""
+        self._write(start, f"{start.pid} {start.ticks}")
+
+    def void(self, key: int, number: int) -> None:
+        """This attempt came to nothing, or was taken back."""
+        slot = self._slots.pop((key, number), None)
+        if slot is not None:
+            os.pwrite(self._file, _line(""), slot * _SLOT)
+
+    def _write(self, start: Start, state: str) -> None:
+        text = f"{start.token} {start.key} {start.number} {start.wall!r} {start.boot!r} " \
+               f"{start.hash or '-'} {state}"
+        os.pwrite(self._file, _line(text), self._slots[start.key, start.number] * _SLOT)
+
+    def _write_all(self, header: bytes) -> None:
+        os.pwrite(self._file, header + _line("") * SLOTS, 0)
+
+
+def _line(text: str) -> bytes:
+    return (text.ljust(_SLOT - 1) + "\n").encode()
+
+
+def read(places: Places) -> Contents | None:
+    """What stands in it; None where there is none, or none that was ever begun."""
+    try:
+        with open(places.journal, encoding="ascii", errors="replace") as file:
+            header, *lines = file.read().splitlines() or [""]
+    except FileNotFoundError:
+        return None
+    words = header.split()
+    if len(words) != 2:
+        return None
+    state, boot_id = words
+    entries = [entry for line in lines if (entry := _entry(line.split(), boot_id))]
+    return Contents(state, boot_id, entries)
+
+
+def _entry(words: list[str], boot_id: str) -> Entry | None:
+    if len(words) < 7:
+        return None
+    token, key, number, wall, boot, digest, *rest = words
+    who = Identity(int(rest[0]), int(rest[1])) if len(rest) == 2 else None
+    start = Start(
+        int(key), int(number), token, boot_id, float(wall), float(boot),
+        "" if digest == "-" else digest,
+        who.pid if who else None, who.start_ticks if who else None,
+    )
+    return Entry(start, begun=rest != ["about"])
