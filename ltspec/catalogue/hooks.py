@@ -7,7 +7,7 @@ committed before the command exists, so a runner that is killed leaves one whose
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ltspec.catalogue.store import Store
@@ -33,7 +33,7 @@ class Pending(NamedTuple):
 def write(
     store: Store,
     key: int,
-    wanted: str,
+    wanted: Sequence[Mapping[str, Any]],
     end: End,
     *,
     now: Now,
@@ -42,11 +42,11 @@ def write(
 ) -> None:
     """Keep the commands of this final end; call it inside the transaction that ends the task.
 
-    `wanted` is the spec's `on_finish` (JSON); `started` is None where no attempt of it ran.
+    `wanted` is the spec's `on_finish`; `started` is None where no attempt of it ran.
     """
     fitting = {"always", "success" if end.status is Status.OK else "failure"}
     facts = json.dumps(_facts(end, now=now, started=started))
-    for one in json.loads(wanted):
+    for one in wanted:
         if one["when"] in fitting:
             store.execute(
                 "INSERT INTO hook (task, attempt, moment, command, facts, created)"

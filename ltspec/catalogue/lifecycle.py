@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from ltspec.catalogue import hooks
 from ltspec.catalogue.enqueue import requeue
+from ltspec.catalogue.republish import live_lines
 from ltspec.catalogue.store import Store
 from ltspec.clock import Now
 from ltspec.model import HELD_NEEDS, HELD_TIME, TaskSpec
@@ -153,23 +154,16 @@ def finish(store: Store, key: int, said: Finish) -> bool:
     return True
 
 
-def decides(store: Store, key: int) -> bool:
-    """True where the end of this running task may change what is next in a line: others need it,
-    or something was asked of it."""
-    row = store.row(
-        "SELECT request <> '' OR EXISTS (SELECT 1 FROM need WHERE needed = task.key)"
-        " FROM task WHERE key = ?", (key,),
+def before_end(store: Store, key: int, number: int) -> tuple[Finish | None, bool]:
+    """What the running attempt said of itself, or None; and whether its end decides what is next in
+    a line: others need it, or something was asked of it."""
+    ok, message, decides = store.row(
+        "SELECT finish_ok, finish_msg, request <> ''"
+        " OR EXISTS (SELECT 1 FROM need WHERE needed = task.key)"
+        " FROM task JOIN attempt ON attempt.task = task.key WHERE key = ? AND number = ?",
+        (key, number),
     )
-    return bool(row[0])
-
-
-def said(store: Store, key: int, number: int) -> Finish | None:
-    """What the attempt said of itself, or None."""
-    row = store.row(
-        "SELECT finish_ok, finish_msg FROM attempt WHERE task = ? AND number = ?"
-        " AND finish_ok IS NOT NULL", (key, number),
-    )
-    return Finish(bool(row[0]), row[1]) if row else None
+    return None if ok is None else Finish(bool(ok), message), bool(decides)
 
 
 def end_attempt(
@@ -224,23 +218,23 @@ def _finalise(
 ) -> int:
     """The one place where a task gets a final status: its report, its `on_finish` commands and its
     dependants follow."""
-    dirty, reports, wanted, started, needed = store.row(
+    dirty, text, started, needed = store.row(
         "UPDATE task SET status = ?, outcome = ?, detail = ?, ended = ?, held = 0, due = NULL,"
         " due_boot = NULL, dirty = dirty + 1,"
         " request = CASE request WHEN 'remove' THEN 'remove' ELSE '' END WHERE key = ?"
-        " RETURNING dirty, coalesce(json_extract(spec, '$.mgrctl'), '') <> ''"
-        " AND coalesce(json_extract(spec, '$.report'), 'auto') <> 'none',"
-        " spec ->> '$.on_finish', started,"
+        " RETURNING dirty, spec, started,"
         " EXISTS (SELECT 1 FROM need WHERE need.needed = task.key)",
         (end.status, end.outcome, end.detail, now.wall, key),
     )
-    if reports:
-        _write_report(store, key, end, now=now, attempt=attempt)
-    if wanted:
-        hooks.write(
-            store, key, wanted, end, now=now, attempt=attempt, started=started if ran else None
-        )
-    store.errands_written = store.errands_written or bool(reports or wanted)
+    if '"mgrctl"' in text or '"on_finish"' in text:      # else it is not worth parsing
+        spec = TaskSpec.from_json(text)
+        if spec.mgrctl and spec.report != "none":
+            _write_report(store, key, end, now=now, attempt=attempt)
+            store.errands_written = True
+        if spec.on_finish:
+            hooks.write(store, key, spec.on_finish, end, now=now, attempt=attempt,
+                        started=started if ran else None)
+            store.errands_written = True
     if needed:
         dependants = store.execute("SELECT task FROM need WHERE needed = ?", (key,)).fetchall()
         for (dependant,) in dependants:
@@ -348,8 +342,10 @@ def unfinished(store: Store) -> list[tuple[Any, ...]]:
     ended_by, spec, manager, queue, file, id, request, retried."""
     return store.execute(
         "SELECT attempt.task, number, token, attempt.pid, attempt.boot_id, start_ticks,"
-        " started_boot, ended_by, spec, manager, queue, file, id, request, retried FROM attempt"
-        " JOIN task ON task.key = attempt.task WHERE attempt.ended IS NULL"
+        " started_boot, ended_by, spec, task.manager, queue, file, id, request, retried FROM queue"
+        " CROSS JOIN task ON task.manager = queue.manager AND task.queue = queue.name"
+        " AND task.status = 'RUN' JOIN attempt ON attempt.task = task.key"
+        " WHERE attempt.ended IS NULL"
     ).fetchall()
 
 
@@ -364,7 +360,7 @@ def unsettled(store: Store) -> list[int]:
 def has_work(store: Store) -> bool:
     """True where something waits, runs or is to be followed up: no time to leave."""
     return (
-        store.row("SELECT 1 FROM task WHERE status IN ('QUE', 'RUN') LIMIT 1") is not None
+        bool(live_lines(store))
         or store.row("SELECT 1 FROM task WHERE dirty > 0 LIMIT 1") is not None
         or store.row("SELECT 1 FROM report WHERE state = 'pending' LIMIT 1") is not None
         or hooks.next_due(store) is not None

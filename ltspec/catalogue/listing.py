@@ -7,6 +7,7 @@ tasks in the catalogue. Readers need no transaction: each statement sees one sta
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from ltspec.catalogue.republish import live_lines
 from ltspec.catalogue.store import Store
 from ltspec.model import Task
 from ltspec.states import Outcome, Status
@@ -17,10 +18,12 @@ TASK_COLUMNS = (
     " task.started, task.ended, source, hash, request"
     " FROM task LEFT JOIN attempt ON attempt.task = task.key AND attempt.number = task.attempts "
 )
+# Through the lines, each a range of the index task_line.
 _RUNNING = (
-    "WHERE task.status = 'RUN' AND task.key IN (SELECT task FROM attempt WHERE ended IS NULL)"
+    "WHERE task.key IN (SELECT one.key FROM queue CROSS JOIN task AS one"
+    " ON one.manager = queue.manager AND one.queue = queue.name AND one.status = 'RUN')"
 )
-# A range of the index task_history for each line and status: the cheapest way to count.
+# A range of the index task_line for each line and status: the cheapest way to count.
 _COUNT = (
     "coalesce(sum((SELECT count(*) FROM task WHERE task.manager = queue.manager"
     " AND task.queue = queue.name AND status = '{}' AND {})), 0)"
@@ -236,11 +239,10 @@ def turns(store: Store, manager: str, queue: str) -> dict[int, int]:
 def work_waits(store: Store) -> bool:
     """True where something waits or runs, or is to be followed up: a supervisor is needed."""
     found = store.row(
-        "SELECT EXISTS (SELECT 1 FROM task WHERE status IN ('QUE', 'RUN'))"
-        " OR EXISTS (SELECT 1 FROM task WHERE dirty > 0)"
+        "SELECT EXISTS (SELECT 1 FROM task WHERE dirty > 0)"
         " OR EXISTS (SELECT 1 FROM report WHERE state = 'pending')"
     )
-    return bool(found[0])
+    return bool(found[0] or live_lines(store))
 
 
 def names(store: Store, limit: int = 5000) -> Iterator[str]:
@@ -253,5 +255,5 @@ def names(store: Store, limit: int = 5000) -> Iterator[str]:
 
 def running_total(store: Store) -> int:
     """How many tasks run, of all queues and common ones."""
-    row = store.row("SELECT count(*) FROM attempt WHERE ended IS NULL")
+    row = store.row(f"SELECT {_COUNT.format('RUN', 1)} FROM queue")  # noqa: S608 - our own terms
     return int(row[0])

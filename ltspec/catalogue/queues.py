@@ -51,8 +51,8 @@ def _queue_state(store: Store, queue: Queue) -> QueueState:
         " AND status = 'QUE' AND held <> 0", place,
     )[0]
     oldest = store.row(
-        "SELECT accepted FROM task INDEXED BY task_live WHERE manager = ? AND queue = ?"
-        " AND status = 'QUE' AND status IN ('QUE', 'RUN') ORDER BY position LIMIT 1", place,
+        "SELECT accepted FROM task INDEXED BY task_line WHERE manager = ? AND queue = ?"
+        " AND status = 'QUE' AND ended IS NULL ORDER BY position LIMIT 1", place,
     )
     return QueueState(queue, running, waiting, held, oldest[0] if oldest else None)
 

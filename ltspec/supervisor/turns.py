@@ -22,7 +22,7 @@ from ltspec.catalogue import Store, lifecycle
 from ltspec.clock import Now
 from ltspec.errors import CatalogueError
 from ltspec.paths import Places
-from ltspec.states import End, Outcome, Status, decide_end
+from ltspec.states import End, Finish, Outcome, Status, decide_end
 from ltspec.supervisor import seam, starting
 from ltspec.supervisor.agenda import Agenda
 from ltspec.supervisor.control import Control
@@ -130,12 +130,13 @@ class Turns:
         """What has ended, and whether something was started and more may be."""
         ended: list[Ended] = []
         with self.store.write():
-            ends_first = any(lifecycle.decides(self.store, running.key) for running in over)
+            known = [lifecycle.before_end(self.store, one.key, one.number) for one in over]
+            ends_first = any(decides for _, decides in known)
             if ends_first:
-                ended = [self._commit_end(running, now) for running in over]
+                ended = self._commit_ends(over, known, now)
             more = self._start_next(now, over)
             if not ends_first:
-                ended = [self._commit_end(running, now) for running in over]
+                ended = self._commit_ends(over, known, now)
             self._record()
         return ended, more or bool(self.store.released)
 
@@ -255,11 +256,17 @@ class Turns:
 
     # -- ends -------------------------------------------------------------------------------
 
-    def _commit_end(self, running: Running, now: Now) -> Ended:
+    def _commit_ends(
+        self, over: list[Running], known: list[tuple[Finish | None, bool]], now: Now
+    ) -> list[Ended]:
+        return [self._commit_end(running, said, now)
+                for running, (said, _) in zip(over, known, strict=True)]
+
+    def _commit_end(self, running: Running, said: Finish | None, now: Now) -> Ended:
         failure = running.start_failure()
         if failure is not None and failure.passes and not running.ended_by:
             return self._postpone(running, failure, now)
-        end = self._decide(running)
+        end = _decide(running, said)
         retries = running.spec.retries
         chance = _draw() if retries.limit else 0.0
         delay = retry_delay(retries, running.retried, end, chance)
@@ -287,19 +294,6 @@ class Turns:
         self.times_changed = True
         end = End(Status.ERR, Outcome.NOT_STARTED, f"cannot start: {failure.words}")
         return Ended(running, end, 0)
-
-    def _decide(self, running: Running) -> End:
-        failure = running.start_failure()
-        if failure and not running.ended_by:
-            return End(Status.ERR, Outcome.NOT_STARTED, f"cannot start: {failure.words}")
-        spec = running.spec
-        return decide_end(
-            running.seen,
-            success_codes=spec.success_codes,
-            ended_by=running.ended_by,
-            finish=lifecycle.said(self.store, running.key, running.number),
-            must_report=spec.report == "self",
-        )
 
     # -- starts -----------------------------------------------------------------------------
 
@@ -436,6 +430,17 @@ class Turns:
             pidfile.fill_pid(running.lock, running.pid)
         running.published = True
         self.watch(running)
+
+
+def _decide(running: Running, said: Finish | None) -> End:
+    failure = running.start_failure()
+    if failure and not running.ended_by:
+        return End(Status.ERR, Outcome.NOT_STARTED, f"cannot start: {failure.words}")
+    spec = running.spec
+    return decide_end(
+        running.seen, success_codes=spec.success_codes, ended_by=running.ended_by, finish=said,
+        must_report=spec.report == "self",
+    )
 
 
 def _draw() -> float:

@@ -28,7 +28,8 @@ def test_spec_with_a_name_that_leaves_its_directory_is_refused(host, inside, fie
     done = inside("apply", "jobs/", code=1)
     told = {line.split(":")[0] for line in done.stderr.splitlines()}
     assert {f"jobs/{number}.yml" for number in range(len(names))} <= told
-    assert not host.state_dir.exists()
+    assert "no tasks" in inside("list", code=0).stdout
+    assert [path.name for path in host.run_dir.rglob("*") if path.suffix not in (".sock", "")] == []
 
 
 @pytest.fixture
