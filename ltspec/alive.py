@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ltspec.states import Seen
 
+_TICKS = os.sysconf("SC_CLK_TCK")                             # in a second
 _PIDFD_GET_INFO = (3 << 30) | (64 << 16) | (0xFF << 8) | 11  # <linux/pidfd.h>, Linux 6.13
 _PIDFD_INFO_EXIT = 1 << 3                                     # Linux 6.15
 
@@ -27,6 +28,14 @@ def start_ticks(pid: int) -> int | None:
     """The start time of a process in clock ticks since boot; None where there is no such one."""
     fields = _stat(pid)
     return int(fields[19]) if fields else None
+
+
+def ticks_between(pid: int, before: float, after: float) -> int | None:
+    """`start_ticks` of a process that was started between two readings of the boot clock: the
+    kernel keeps the same clock in ticks of 10 ms, so mostly there is nothing to ask it for."""
+    if int(before * _TICKS) == int(after * _TICKS):
+        return int(before * _TICKS)
+    return start_ticks(pid)
 
 
 def _stat(pid: int) -> list[bytes] | None:

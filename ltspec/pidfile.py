@@ -79,9 +79,9 @@ class RunDirectory:
 
         Raises NameTaken (only with `first` in a shared directory), OSError.
         """
-        file = self.stage(manager, queue, name, data, owner=owner, locked=locked)
+        directory, file = self._stage(manager, queue, name, data, owner, locked=locked)
         try:
-            self.place(manager, queue, name, first=first)
+            self._place(directory, name, first=first)
         except BaseException:
             self.unstage(manager, queue, name, file)
             raise
@@ -101,6 +101,12 @@ class RunDirectory:
         locked: bool = False,
     ) -> int:
         """Write the new inode under its temporary name; `place` or `unstage` it afterwards."""
+        return self._stage(manager, queue, name, data, owner, locked=locked)[1]
+
+    def _stage(
+        self, manager: str, queue: str, name: str, data: bytes, owner: tuple[int, int] | None,
+        *, locked: bool,
+    ) -> tuple[int, int]:
         directory, file = self._create(manager, queue, f".{name}.new")
         try:
             write_all(file, data)
@@ -114,11 +120,13 @@ class RunDirectory:
             os.close(file)
             _unlink(directory, f".{name}.new")
             raise
-        return file
+        return directory, file
 
     def place(self, manager: str, queue: str, name: str, *, first: bool = False) -> None:
         """Rename the staged inode into place. FileNotFoundError: somebody removed it."""
-        directory = self._directory(manager, queue)
+        self._place(self._directory(manager, queue), name, first=first)
+
+    def _place(self, directory: int, name: str, *, first: bool) -> None:
         if first and self.shared:
             self._link(directory, f".{name}.new", name)
         else:

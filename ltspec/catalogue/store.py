@@ -7,7 +7,7 @@ Only the holder of the supervisor's lock may create or migrate.
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, Self
 
 from ltspec.errors import CatalogueError
@@ -38,7 +38,7 @@ class Store:
         self.execute = connection.execute
         self.executemany = connection.executemany
         self._durable = False
-        self._transaction = Transaction(connection)
+        self._transaction = Transaction(self)
         # Lines (manager, queue) in which `lifecycle` has made a task ready; the loop empties it.
         self.released: set[tuple[str, str]] = set()
         # `lifecycle` has written a report or an on_finish command; the loop takes it back.
@@ -81,22 +81,28 @@ class Store:
 class Transaction:
     """BEGIN IMMEDIATE … COMMIT; on an exception ROLLBACK.
 
-    A class and not a generator: the supervisor runs through it several times a task.
+    A class and not a generator, and inside it the statements go straight to SQLite, whose errors
+    become CatalogueError at its end: the supervisor runs through it several times a task.
     """
 
-    def __init__(self, connection: "_Connection") -> None:
-        self._connection = connection
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._connection = store.connection
 
     def __enter__(self) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
+        self._store.execute = self._connection.plain_execute
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._store.execute = self._connection.execute
         try:
             if error is None:
                 self._connection.execute("COMMIT")
         finally:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
+        if isinstance(error, sqlite3.Error):
+            _fail(self._connection.path, error)
 
 
 class _Cursor(sqlite3.Cursor):
@@ -139,6 +145,11 @@ class _Connection(sqlite3.Connection):
     """Knows its file, and makes cursors that translate."""
 
     path = ""
+
+    @property
+    def plain_execute(self) -> Callable[..., sqlite3.Cursor]:
+        """`execute` with SQLite's own errors."""
+        return super().execute
 
     def execute(self, sql: str, values: Any = (), /) -> sqlite3.Cursor:
         return _Cursor(self).execute(sql, values)

@@ -1,8 +1,8 @@
 """One supervisor as its guardian sees it: its process, what it has said (`control`), its end."""
 
+import _socket  # as in `door`
 import os
 import signal
-import socket
 import sys
 import time
 
@@ -12,7 +12,7 @@ from ltspec.supervisor.orders import Orders
 class Child:
     """One life of a supervisor."""
 
-    def __init__(self, pid: int, control: socket.socket) -> None:
+    def __init__(self, pid: int, control: _socket.socket) -> None:
         self.pid = pid
         self.control = control
         self.keep: set[int] = set()      # orphans whose end is not committed yet
@@ -58,7 +58,7 @@ class Child:
 def start(arguments: Orders, ready: int) -> Child:
     """Start one with the lock, the door and a control connection; `ready` is the descriptor of who
     waits for the first one, -1 where nobody does. Raises OSError."""
-    ours, theirs = socket.socketpair()
+    ours, theirs = _socket.socketpair()
     argv = [
         sys.executable, "-I", *_program(arguments.supervisor),
         *arguments.words("state_dir", "run_dir", "lock_fd", "listen_fd", "idle_exit", "dies_with",

@@ -46,11 +46,11 @@ class Guardian:
 
     def run(self) -> int:
         """Guard until there is nothing to guard; returns the exit code."""
-        if not orphans.become_subreaper():
-            say("this kernel gives no child subreaper: exit codes of orphans may be lost")
         door.write_pid(self.lock)
         wakeup = self._catch_signals()
         code = self._start_supervisor(first=True)
+        if not orphans.become_subreaper():       # in time: that one has no children yet
+            say("this kernel gives no child subreaper: exit codes of orphans may be lost")
         poller = select.poll()
         poller.register(wakeup, select.POLLIN)
         while code is None:

@@ -17,7 +17,7 @@ import os
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ltspec import alive, cgroup, pidfile, process
+from ltspec import alive, cgroup, clock, pidfile, process
 from ltspec.catalogue import Store, lifecycle
 from ltspec.clock import Now
 from ltspec.errors import CatalogueError
@@ -362,13 +362,16 @@ class Turns:
         start = self._as_start(prepared, now)
         lock = None
         try:
+            self.journal.about(start)
             lock = self._publish_running(prepared)
             seam.reached("start.published")
-            self.journal.about(start)
+            self.journal.sync()
             seam.reached("start.journalled")
             self.journal.begun(start)
             seam.reached("start.begun")
+            before = clock.now().boot
             launched = starting.launch(prepared, self.places, lock)
+            after = clock.now().boot
         except process.CannotStart as error:
             self._not_started(prepared, lock)
             self._cannot_start(prepared, str(error), now)
@@ -384,7 +387,8 @@ class Turns:
             prepared.close()     # first, so that the process's descriptor can be had
             try:
                 start = start._replace(
-                    pid=launched.pid, ticks=alive.start_ticks(launched.pid) or 0,
+                    pid=launched.pid,
+                    ticks=alive.ticks_between(launched.pid, before, after) or 0,
                     published=launched.lock is not None,
                 )
                 self.journal.started(start)
