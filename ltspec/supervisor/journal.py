@@ -53,6 +53,7 @@ class Journal:
         self._slots: dict[tuple[int, int], int] = {}     # by the task's key and the attempt
         self._named: set[int] = set()
         self._used = 0
+        self._words = ""                     # of the slot that is written now
         if os.fstat(self._file).st_size != _SIZE:
             os.ftruncate(self._file, 0)
             self._write_all(_line("-"))
@@ -79,7 +80,9 @@ class Journal:
         self._used += 1
         self._slots[start.key, start.number] = self._used
         self._named.add(start.key)
-        self._write(start, "about")
+        self._words = f"{start.token} {start.key} {start.number} {start.wall!r} {start.boot!r} " \
+                      f"{start.hash or '-'} "
+        self._write("about")
         # Has the kernel begin to write it out; nothing is dropped that is not on the disk.
         os.posix_fadvise(self._file, 0, 0, os.POSIX_FADV_DONTNEED)
 
@@ -87,13 +90,13 @@ class Journal:
         """Return when the disk has what `about` was told."""
         os.fdatasync(self._file)
 
-    def begun(self, start: Start) -> None:
+    def begun(self) -> None:
         """It is started now."""
-        self._write(start, "begun")
+        self._write("begun")
 
-    def started(self, start: Start) -> None:
-        """It was, and its process is known."""
-        self._write(start, f"{start.pid} {start.ticks}")
+    def started(self, pid: int, ticks: int) -> None:
+        """It was, and this is its process."""
+        self._write(f"{pid} {ticks}")
 
     def void(self, key: int, number: int) -> None:
         """This attempt came to nothing, or was taken back."""
@@ -101,10 +104,8 @@ class Journal:
         if slot is not None:
             os.pwrite(self._file, _line(""), slot * _SLOT)
 
-    def _write(self, start: Start, state: str) -> None:
-        text = f"{start.token} {start.key} {start.number} {start.wall!r} {start.boot!r} " \
-               f"{start.hash or '-'} {state}"
-        os.pwrite(self._file, _line(text), self._slots[start.key, start.number] * _SLOT)
+    def _write(self, state: str) -> None:
+        os.pwrite(self._file, _line(self._words + state), self._used * _SLOT)
 
     def _write_all(self, header: bytes) -> None:
         os.pwrite(self._file, header + _line("") * SLOTS, 0)

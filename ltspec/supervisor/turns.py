@@ -367,7 +367,7 @@ class Turns:
             seam.reached("start.published")
             self.journal.sync()
             seam.reached("start.journalled")
-            self.journal.begun(start)
+            self.journal.begun()
             seam.reached("start.begun")
             before = clock.now().boot
             launched = starting.launch(prepared, self.places, lock)
@@ -386,12 +386,11 @@ class Turns:
             seam.reached("start.spawned")
             prepared.close()     # first, so that the process's descriptor can be had
             try:
+                ticks = alive.ticks_between(launched.pid, before, after) or 0
+                self.journal.started(launched.pid, ticks)
                 start = start._replace(
-                    pid=launched.pid,
-                    ticks=alive.ticks_between(launched.pid, before, after) or 0,
-                    published=launched.lock is not None,
+                    pid=launched.pid, ticks=ticks, published=launched.lock is not None
                 )
-                self.journal.started(start)
                 seam.reached("start.noted")
                 self._unrecorded.append(start)
                 self._watch_started(prepared, launched, start)
