@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ltspec import model, spec
 from ltspec.catalogue import finding, listing
-from ltspec.commands import declaring, session
+from ltspec.commands import declaring, reading, session
 from ltspec.commands.waiting import Watched, until_ended
 from ltspec.config import load as load_config
 from ltspec.config import load_given
@@ -119,10 +119,10 @@ def apply(
     """
     settings = load_config(_text(config))
     where = session.places_from(settings)
-    loaded, problems = declaring.read(
+    loaded, problems = reading.read(
         _strings(paths), settings, extra_vars=extra_vars or {}, tags=tags, skip_tags=skip_tags
     )
-    declaring.raise_errors(problems)
+    reading.raise_errors(problems)
     how = {"force": rerun, "remove_missing": remove_missing,
            "partial_files": bool(tags or skip_tags)}
     if check:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ltspec.commands import arguments, declaring, session
+from ltspec.commands import arguments, reading, session
 from ltspec.errors import UsageError
-from ltspec.output import plain, recap
+from ltspec.output import plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ DESCRIPTION = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Fill the parser of this command."""
-    declaring.add_arguments(parser)
+    reading.add_arguments(parser)
     parser.add_argument("--wait", action="store_true", help="wait until all of them have ended")
     arguments.add_limit(parser)
     parser.add_argument("--check", action="store_true", help="change nothing, say what would be")
@@ -47,7 +47,9 @@ def run(args: argparse.Namespace) -> int:
     config = session.config_of(args)
     where = session.places_from(config)
     with session.Beginning(where, config.idle_exit) as beginning:
-        loaded = declaring.load(args, config, fits=beginning.begin)
+        loaded = reading.load(args, config, fits=beginning.begin)
+    from ltspec.commands import declaring
+
     chosen = bool(args.tags or args.skip_tags)
     with session.connect(
         where, idle_exit=config.idle_exit, begun=beginning.begun
@@ -70,6 +72,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _tell(args: argparse.Namespace, declared: Declared) -> None:
+    from ltspec.output import recap
+
     if args.json:
         from ltspec.output import records
 

@@ -1,4 +1,4 @@
-"""From spec files to accepted tasks: what `apply`, `plan` and `watch` share.
+"""From loaded specs to accepted tasks: what `apply`, `plan` and `watch` share.
 
 `plan` is the real thing inside a transaction that is rolled back, so it cannot say anything else
 than what `apply` would do at this moment.
@@ -10,83 +10,23 @@ import contextlib
 import os
 from functools import partial
 
-from ltspec import client, clock
+from ltspec import clock
 from ltspec.catalogue import Store, details, enqueue, listing, open_store, queues
 from ltspec.catalogue.enqueue import Change, QueueSettings
-from ltspec.commands import arguments, session
+from ltspec.commands import session
 from ltspec.decision import decide
-from ltspec.errors import InvalidSpec
 from ltspec.model import HELD_TIME
 from ltspec.output.recap import Declared, Missing, Placed
-from ltspec.paths import places
 from ltspec.states import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from typing import Any
+    from collections.abc import Iterator, Mapping
 
     from ltspec.config import Config
     from ltspec.model import TaskSpec
     from ltspec.paths import Places
     from ltspec.spec.loading import Loaded
-    from ltspec.spec.problems import Problem
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of every command that takes spec files."""
-    parser.add_argument(
-        "files", metavar="FILE|DIR", nargs="+", help="spec files, directories of them, or - (stdin)"
-    )
-    arguments.add_variables(parser)
-    parser.add_argument("--rerun", action="store_true", help="run ended tasks again, whatever")
-    arguments.add_tags(parser)
-    parser.add_argument(
-        "--remove-missing", action="store_true",
-        help="take away waiting tasks that are no longer in their file",
-    )
-
-
-def load(
-    args: argparse.Namespace, config: Config, *, fits: Callable[[], None] = lambda: None
-) -> Loaded:
-    """The tasks of the files. Prints warnings; raises InvalidSpec with all problems. `fits` as in
-    `spec.load`."""
-    from ltspec import spec
-    from ltspec.output.findings import print_problems
-
-    loaded, problems = read(
-        args.files, config, extra_vars=spec.parse_extra_vars(args.extra_vars),
-        tags=args.tags, skip_tags=args.skip_tags, fits=fits,
-    )
-    raise_errors(problems)
-    if problems:
-        print_problems(problems)
-    return loaded
-
-
-def read(
-    files: Sequence[str], config: Config, *, extra_vars: Mapping[str, Any],
-    tags: Sequence[str] = (), skip_tags: Sequence[str] = (),
-    fits: Callable[[], None] = lambda: None,
-) -> tuple[Loaded, tuple[Problem, ...]]:
-    """The tasks of the files and all problems, those with this host too. Prints nothing."""
-    from ltspec import spec
-    from ltspec.spec import host
-
-    loaded = spec.load(
-        files, config=config, extra_vars=extra_vars, for_host=True, tags=tags, skip_tags=skip_tags,
-        fits=fits,
-    )
-    obstacle = partial(client.group_obstacle, places(config))
-    return loaded, (*loaded.problems, *(host.check(loaded, obstacle) if loaded.valid else ()))
-
-
-def raise_errors(problems: Sequence[Problem]) -> None:
-    """Raise InvalidSpec with all problems where one of them is an error."""
-    if any(problem.severity == "error" for problem in problems):
-        raise InvalidSpec("nothing was done: the specs have problems", tuple(problems))
 
 
 def store_settings(store: Store, config: Config) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ltspec.commands import arguments, declaring
+from ltspec.commands import arguments, reading
 from ltspec.commands.planning import check
 
 TYPE_CHECKING = False
@@ -22,7 +22,7 @@ DESCRIPTION = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Fill the parser of this command."""
-    declaring.add_arguments(parser)
+    reading.add_arguments(parser)
     parser.add_argument("--diff", action="store_true", help="show how definitions change")
     parser.add_argument(
         "--detailed-exitcode", action="store_true", help="exit code 4 where changes are pending"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ltspec.commands import declaring, session
+from ltspec.commands import declaring, reading, session
 from ltspec.output import plain, recap
 
 TYPE_CHECKING = False
@@ -16,7 +16,7 @@ def check(args: argparse.Namespace) -> int:
     """Print the plan; 1 where a task would be refused, 4 where asked for and changes are due."""
     config = session.config_of(args)
     where = session.places_from(config)
-    loaded = declaring.load(args, config)
+    loaded = reading.load(args, config)
     declared = declaring.rehearse(
         where, loaded, config, force=args.rerun, remove_missing=args.remove_missing,
         partial_files=bool(args.tags or args.skip_tags),

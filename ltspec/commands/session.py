@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 
-from ltspec.catalogue import Store, open_store
 from ltspec.errors import CannotDo, NotFound
 from ltspec.output import plain
 from ltspec.paths import Places, check_private, places
@@ -17,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
+    from ltspec.catalogue import Store
     from ltspec.client import Begun, Connection
     from ltspec.config import Config
 
@@ -67,6 +67,8 @@ def reader(where: Places) -> Store | None:
     """
     if not has_catalogue(where):
         return None
+    from ltspec.catalogue import open_store
+
     store = open_store(where.catalogue, read_only=True)
     recorded = store.setting("run_dir", where.run_dir)
     if recorded != where.run_dir:
@@ -87,6 +89,8 @@ def existing(where: Places) -> Store:
 
 def writer(where: Places) -> Store:
     """The catalogue for writing, after a supervisor has answered."""
+    from ltspec.catalogue import open_store
+
     return open_store(where.catalogue)
 
 

@@ -16,7 +16,7 @@ import time
 from contextlib import closing
 
 from ltspec import spec
-from ltspec.commands import arguments, declaring, session
+from ltspec.commands import arguments, declaring, reading, session
 from ltspec.commands.dropped import Files
 from ltspec.errors import CannotDo, InvalidSpec, LtspecError, NotFound
 from ltspec.output import plain, recap
@@ -150,13 +150,13 @@ class Watcher:
             self._apply(paths[len(paths) // 2 :])
 
     def _declare(self, paths: Sequence[str]) -> Declared:
-        loaded, problems = declaring.read(
+        loaded, problems = reading.read(
             list(map(recap.file_name, paths)), self.config,
             extra_vars=spec.parse_extra_vars(self.args.extra_vars),
         )
         # A variable that none of the files at hand uses may be there for another one.
         problems = tuple(one for one in problems if one.code != _UNUSED_VARIABLE)
-        declaring.raise_errors(problems)
+        reading.raise_errors(problems)
         if problems:
             print_problems(problems)
         with session.connect(self.where, idle_exit=self.config.idle_exit) as connection:
