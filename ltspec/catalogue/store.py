@@ -5,6 +5,7 @@ Durability (DESIGN 5): the file is in WAL mode; a durable transaction is synced 
 Only the holder of the supervisor's lock may create or migrate.
 """
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -196,11 +197,10 @@ def open_store(path: str, *, create: bool = False, read_only: bool = False) -> S
     """Open the catalogue. `create` (the lock's holder only) makes or migrates it.
 
     Raises CatalogueError: missing, damaged, unreadable, of a newer or (without `create`) older
-    version. One that cannot be made for lack of space leaves no file behind.
+    version. A new one is put in its place when it is complete: no reader ever sees half of it.
     """
-    made = create and not os.path.exists(path)
-    if made:
-        _make(path)
+    if create and not os.path.exists(path):
+        _make_whole(path)
     mode = "?mode=rw"
     if read_only:
         # Without a -wal SQLite would have to make one; where nobody can write, nobody has to.
@@ -211,10 +211,32 @@ def open_store(path: str, *, create: bool = False, read_only: bool = False) -> S
         _prepare(connection, path, create=create)
     except BaseException:
         connection.close()
-        if made:
-            os.unlink(path)
         raise
     return Store(path, connection)
+
+
+def _make_whole(path: str) -> None:
+    """Make an empty catalogue. Raises CatalogueError, OSError and then leaves nothing behind."""
+    new = path + ".new"
+    _remove(new)                         # of one that was killed; only the lock's holder makes one
+    _make(new)
+    try:
+        connection = _connect(new, "?mode=rw")
+        connection.path = path           # of which errors tell
+        try:
+            _prepare(connection, path, create=True)
+        finally:
+            connection.close()
+        os.rename(new, path)
+    except BaseException:
+        _remove(new)
+        raise
+
+
+def _remove(path: str) -> None:
+    for suffix in ("-wal", "-shm", ""):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path + suffix)
 
 
 def new_database(path: str) -> Store:

@@ -104,6 +104,16 @@ def test_file_that_is_no_catalogue_is_neither_used_nor_migrated(host, inside):
     assert sqlite3.connect(aside[0]).execute("SELECT value FROM precious").fetchall() == [("kept",)]
 
 
+def test_catalogue_is_there_as_a_whole_or_not_at_all(host, inside):
+    """What a killed supervisor left of a new one is neither read nor in the way of the next."""
+    host.state_dir.mkdir(mode=0o700)
+    for suffix in ("", "-wal", "-shm"):
+        (host.state_dir / f"catalogue.db.new{suffix}").write_bytes(b"half of it")
+    assert "no tasks yet" in inside("list", code=0).stdout
+    inside("run", "--id", "a", "--wait", "--", "true", code=0)
+    assert not list(host.state_dir.glob("*.new*"))
+
+
 def test_catalogue_of_a_newer_version_is_left_alone(host, inside):
     host.ltspec("run", "--id", "a", "--wait", "--", "true", code=0)
     host.kill_all()
