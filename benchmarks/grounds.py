@@ -1,15 +1,20 @@
 """Where the benchmarks run: directories, programs, the machine and the versions.
 
 State is kept on a disk, as on any host, because there syncing costs what it costs; run directories
-are on tmpfs, as /run is. What was written to the disk is deleted only when all has been measured:
-for five minutes ext4 searches past every inode that was freed, and a new file costs 0.3 ms and more
-where a thousand were deleted before it.
+are on tmpfs, as /run is.
+
+For five minutes ext4 searches past every inode that was freed, so that a new file costs 0.3 ms and
+more where a thousand were deleted before it: logs of somebody's last round, or of the last run. So
+everybody's directory is put into a part of the disk of its own, and what was written is deleted
+only when all has been measured.
 """
 
+import fcntl
 import os
 import platform
 import shutil
 import sqlite3
+import struct
 import subprocess
 import sys
 import tempfile
@@ -22,6 +27,8 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = ROOT / ".venv/bin/python"
 CHECK_JSONSCHEMA = ROOT / ".venv-benchmarks/bin/check-jsonschema"
+_GET_FLAGS, _SET_FLAGS = 0x80086601, 0x40086602     # <linux/fs.h>
+_TOP_DIRECTORY = 0x00020000
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -54,7 +61,22 @@ def choose(*, disk: str, memory: str, quick: bool) -> Grounds:
     """Make the directories for one run, below those given."""
     work = Path(disk) / f"ltspec-benchmarks-{os.getpid()}"
     work.mkdir(mode=0o700)
+    _spread(work)
     return Grounds(work, Path(memory), quick)
+
+
+def _spread(folder: Path) -> None:
+    """Have ext4 spread the directories in this one over the disk (`chattr +T`); others need not."""
+    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        flags = bytearray(fcntl.ioctl(directory, _GET_FLAGS, bytes(8)))
+        (value,) = struct.unpack_from("I", flags)
+        struct.pack_into("I", flags, 0, value | _TOP_DIRECTORY)
+        fcntl.ioctl(directory, _SET_FLAGS, bytes(flags))
+    except OSError:
+        return      # another file system, which has no such flag
+    finally:
+        os.close(directory)
 
 
 def machine(grounds: Grounds) -> dict[str, str]:
