@@ -280,6 +280,7 @@ def _quoted(path: str) -> str:
 def _prepare(connection: sqlite3.Connection, path: str, *, create: bool) -> None:
     connection.execute("PRAGMA foreign_keys=ON")
     connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("PRAGMA wal_autocheckpoint=4000")    # 4 MB, the default with pages of 4 KiB
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     newest = newest_version()
     if version == newest:
