@@ -245,6 +245,12 @@ class Host:
         except OSError:
             return False      # ended meanwhile, or another user's
 
+    def check_supervisor(self) -> None:
+        """No supervisor of this host died of a bug; the next one would have hidden it."""
+        log = self.state_dir / "supervisor.log"
+        if log.is_file() and "Traceback" in (text := log.read_text(errors="replace")):
+            pytest.fail(f"a supervisor has died:\n{text}")
+
     def kill_all(self) -> None:
         """SIGKILL until nobody is left; the guardian may be starting a new supervisor."""
         deadline = time.monotonic() + 20
@@ -298,6 +304,7 @@ def make_host(tmp_path: Path) -> Iterator[Callable[..., Host]]:
     yield make
     for host in hosts:
         host.kill_all()
+        host.check_supervisor()
         if not host.root.is_relative_to(tmp_path):
             shutil.rmtree(host.root)
 
@@ -317,6 +324,7 @@ def shared_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     host.env["HOME"] = str(tmp_path_factory.mktemp("home"))
     yield host
     host.kill_all()
+    host.check_supervisor()
 
 
 PANEL_SCRIPT = r'''

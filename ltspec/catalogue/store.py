@@ -209,6 +209,8 @@ def open_store(path: str, *, create: bool = False, read_only: bool = False) -> S
     connection = _connect(path, mode)
     try:
         _prepare(connection, path, create=create)
+        if not read_only:                # 4 MB, which is SQLite's default with pages of 4 KiB
+            connection.execute("PRAGMA wal_autocheckpoint=4000")
     except BaseException:
         connection.close()
         raise
@@ -280,7 +282,6 @@ def _quoted(path: str) -> str:
 def _prepare(connection: sqlite3.Connection, path: str, *, create: bool) -> None:
     connection.execute("PRAGMA foreign_keys=ON")
     connection.execute("PRAGMA synchronous=NORMAL")
-    connection.execute("PRAGMA wal_autocheckpoint=4000")    # 4 MB, the default with pages of 4 KiB
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     newest = newest_version()
     if version == newest:

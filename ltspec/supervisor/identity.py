@@ -111,6 +111,9 @@ def restore_open_files() -> None:
 def original_open_files() -> Iterator[None]:
     """The descriptor limit of before `raise_open_files`, for what is spawned meanwhile."""
     raised = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if raised in _own_open_files:
+        yield
+        return
     restore_open_files()
     try:
         yield

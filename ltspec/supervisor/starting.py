@@ -9,6 +9,7 @@ catalogue holds; secrets exist only in the child.
 import contextlib
 import os
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 from ltspec import alive, cgroup, pidfile, process
@@ -188,8 +189,14 @@ def launch(prepared: Prepared, places: Places, lock: int | None) -> Launched:
             raise process.CannotStart(process.reason(error)) from error
         raise
     finally:
-        if stdin >= 0:
+        if stdin >= 0 and stdin != _null():
             os.close(stdin)
+
+
+@cache
+def _null() -> int:
+    """/dev/null, open for good: most tasks read nothing."""
+    return os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _make_group(prepared: Prepared) -> str:
@@ -305,7 +312,7 @@ def _hand_over(wanted: Mapping[str, Any], found: Mapping[str, bytes]) -> dict[st
 
 def _open_stdin(spec: TaskSpec, user: identity.User | None) -> int:
     if spec.stdin is None:
-        return os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        return _null()
     if "text" in spec.stdin:
         return sealed_memory(os.fsencode(spec.stdin["text"]))
     path = os.path.join(spec.base_dir or spec.cwd, spec.stdin["file"])

@@ -5,9 +5,9 @@ one sync that a start costs) and spawns it: hand over first. The ends, the start
 written and committed while the new process runs already; until then the journal tells of it. So at
 most one started attempt is not in the catalogue (DESIGN 5). Nobody who writes sees a state between,
 the task itself included. Where an end decides what comes next (others need it, or something was
-asked of it) it is written first. Reaping and PID-files follow the commit; that they were followed
-up is part of the next one, or of one more before the supervisor sleeps. An end is on the disk
-within a second: `sync`, which also lets the journal begin anew.
+asked of it) it has a transaction of its own before that. Reaping and PID-files follow the commit;
+that they were followed up is part of the next one, or of one more before the supervisor sleeps. An
+end is on the disk within a second: `sync`, which also lets the journal begin anew.
 
 Memory is changed only after a commit, but for the start: it is a fact, and is recorded in the next
 transaction that succeeds.
@@ -128,15 +128,13 @@ class Turns:
 
     def _transact(self, now: Now, over: list[Running]) -> tuple[list[Ended], bool]:
         """What has ended, and whether something was started and more may be."""
-        ended: list[Ended] = []
         with self.store.write():
             known = [lifecycle.before_end(self.store, one.key, one.number) for one in over]
-            ends_first = any(decides for _, decides in known)
-            if ends_first:
-                ended = self._commit_ends(over, known, now)
-            more = self._start_next(now, over)
-            if not ends_first:
-                ended = self._commit_ends(over, known, now)
+            more = any(decides for _, decides in known)
+            if not more:
+                more = self._start_next(now, over)
+            ended = [self._commit_end(running, said, now)
+                     for running, (said, _) in zip(over, known, strict=True)]
             self._record()
         return ended, more or bool(self.store.released)
 
@@ -255,12 +253,6 @@ class Turns:
             self.agenda.changed = True
 
     # -- ends -------------------------------------------------------------------------------
-
-    def _commit_ends(
-        self, over: list[Running], known: list[tuple[Finish | None, bool]], now: Now
-    ) -> list[Ended]:
-        return [self._commit_end(running, said, now)
-                for running, (said, _) in zip(over, known, strict=True)]
 
     def _commit_end(self, running: Running, said: Finish | None, now: Now) -> Ended:
         failure = running.start_failure()

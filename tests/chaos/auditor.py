@@ -12,6 +12,7 @@ wrong, in words.
     published  PID-file, log of every attempt, report: one a task, with the right words
     hooks      the on_finish command of a task ran once, after its final end
     waits      `ltspec wait TASK` ended with what the task ended with
+    bugs       nobody of ltspec died but by the killer
 """
 
 import contextlib
@@ -94,6 +95,7 @@ def audit(evidence: Evidence) -> list[str]:
             wrong.append(f"{_name(attempt)} ran, and ltspec knows nothing of it")
     for name in jobs.keys() & evidence.rows.keys():
         wrong += task(evidence, jobs, jobs[name], evidence.rows[name])
+    wrong += bugs(evidence)
     wrong += lost(evidence)
     wrong += order(evidence)
     wrong += slots(evidence)
@@ -126,6 +128,15 @@ def task(evidence: Evidence, jobs: dict[str, Job], job: Job, row: Row) -> Iterat
     if row.attempts and row[:3] != row.attempts[len(row.attempts)].end[:3]:
         yield f"{name} is {row[:3]}, its last attempt {row.attempts[len(row.attempts)].end}"
     yield from _pidfile(evidence, job, row)
+
+
+def bugs(evidence: Evidence) -> Iterator[str]:
+    """A supervisor that dies is followed by one that makes all good again; it is wrong even so."""
+    with contextlib.suppress(FileNotFoundError):
+        text = Path(evidence.places.supervisor_log).read_text(errors="replace")
+        for one in text.split("Traceback")[1:]:
+            reason = next((line for line in one.splitlines()[1:] if not line.startswith(" ")), "")
+            yield f"a supervisor died of {reason}"
 
 
 def planned(job: Job, number: int) -> End:

@@ -271,3 +271,10 @@ def test_sender_that_was_killed_may_have_sent_four_reports_twice(doctor):
     assert doctor.audit() == []
     doctor.reports += doctor.reports[:1]
     assert doctor.audit() != []
+
+
+def test_supervisor_that_died_of_a_bug_is_found(doctor):
+    Path(doctor.places.supervisor_log).write_text(
+        "Traceback (most recent call last):\n  File x, line 1\n    x\nKeyError: 1\n2026 guardian\n"
+    )
+    assert doctor.audit() == ["a supervisor died of KeyError: 1"]
