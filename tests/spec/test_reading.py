@@ -77,7 +77,7 @@ def test_an_alias_that_is_used_often_is_allowed():
 ])
 def test_what_would_hurt_is_refused(data, code):
     _, problems = read(data)
-    assert code in {problem.code for problem in problems}
+    assert code in {problem.code for problem in problems}, problems
 
 
 def test_every_tag_of_others_is_refused():
