@@ -39,6 +39,7 @@ _WORDS = (
     ("document start", "text after the end of the document",
      "begin another document with `---`"),
     ("exceeded maximum depth", "nested too deep", ""),
+    ("exceeded maximum nesting depth", "nested too deep", ""),        # since PyYAML 6.0.4
 )
 
 
@@ -65,7 +66,7 @@ def explain(error: yaml.YAMLError, source: Source) -> Problem:
         name = re.match(r"\*([^\s,\]}]+)", written[column - 1 :])
         message = f"`*{name[1]}` has no anchor" if name else message
         hint = f"define it before: `&{name[1]} value`" if name else hint
-    elif "maximum depth" in said:
+    elif "exceeded maximum" in said:
         code = "LT105"
     elif re.search(r"(?:^|[:-]) +\{\{", written[:column]):
         hint = 'quote a value that begins with {{: "{{ … }}"'
