@@ -245,12 +245,15 @@ class Turns:
         if ended and now is not None:
             self._over = []
             self._afterwards += ended
-            if self.sync_due is None:
-                self.sync_due = now.boot + SYNC_SECONDS
+            self._sync_soon(now)
             if any(one.running.pidfd >= 0 for one in ended):
                 self.control.worked()
             seam.reached("end.committed")
             self.agenda.changed = True
+
+    def _sync_soon(self, now: Now) -> None:
+        if self.sync_due is None:
+            self.sync_due = now.boot + SYNC_SECONDS
 
     # -- ends -------------------------------------------------------------------------------
 
@@ -340,6 +343,7 @@ class Turns:
         lifecycle.end_attempt(
             self.store, task.key, start.number, end, now=now, boot_id=self.boot_id
         )
+        self._sync_soon(now)
         # Its row has changed, and what was asked of it while it was about to start waits.
         self.agenda.look = self.agenda.asked = True
 
