@@ -129,13 +129,14 @@ class Turns:
     def _transact(self, now: Now, over: list[Running]) -> tuple[list[Ended], bool]:
         """What has ended, and whether something was started and more may be."""
         with self.store.write():
+            self.publisher.flush()       # first: a start must know whose the PID-file in place is
             known = [lifecycle.before_end(self.store, one.key, one.number) for one in over]
             more = any(decides for _, decides in known)
             if not more:
                 more = self._start_next(now, over)
             ended = [self._commit_end(running, said, now)
                      for running, (said, _) in zip(over, known, strict=True)]
-            self._record()
+            self._record_starts()
         return ended, more or bool(self.store.released)
 
     @property
@@ -228,8 +229,11 @@ class Turns:
             self.agenda.in_trouble(f"cannot write {what}: {process.reason(error)}", now.boot)
 
     def _record(self) -> None:
-        """Inside a transaction: what was started, and what was followed up."""
+        """Inside a transaction: what was followed up, and what was started."""
         self.publisher.flush()
+        self._record_starts()
+
+    def _record_starts(self) -> None:
         for start in self._unrecorded:
             lifecycle.record_start(self.store, start)
 
