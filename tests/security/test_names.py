@@ -29,7 +29,10 @@ def test_spec_with_a_name_that_leaves_its_directory_is_refused(host, inside, fie
     told = {line.split(":")[0] for line in done.stderr.splitlines()}
     assert {f"jobs/{number}.yml" for number in range(len(names))} <= told
     assert "no tasks" in inside("list", code=0).stdout
-    assert [path.name for path in host.run_dir.rglob("*") if path.suffix not in (".sock", "")] == []
+    made = [path.relative_to(host.run_dir).parts for path in host.run_dir.rglob("*")]
+    ours = {".ltspec", ".bin", ".finish.sock", ".scripts"}
+    assert [parts for parts in made if parts[0] not in ours] == []
+    assert not (host.root / "evil").exists()
 
 
 @pytest.fixture
