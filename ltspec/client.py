@@ -160,12 +160,12 @@ def begin(places: Places, idle_exit: float | None) -> Begun | None:
             return None
         make_private(places.state_dir)
         lock = _open(places.start_lock, os.O_RDWR)
-    except LtspecError:
+    except (OSError, LtspecError):
         return None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return _start(places, lock, idle_exit)
-    except (BlockingIOError, LtspecError):
+    except (OSError, LtspecError):       # another command has the lock, or no pipe can be had
         os.close(lock)
         return None
 
