@@ -2,9 +2,9 @@
 
 A small file of the state directory, of one size for good, synced before a process exists. The
 commit that makes a task RUN then need not be synced and is done while the process runs already: a
-start costs one sync of half a kilobyte. It is needed after a kill or a power cut only, and holds
-what the catalogue on the disk may not have: a slot for each start since the two were last brought
-together (`Journal.restart`). Four writes tell how far a start came:
+start costs one sync of 256 bytes. It is needed after a kill or a power cut only, and holds what the
+catalogue on the disk may not have: a slot for each start since the two were last brought together
+(`Journal.restart`). Four writes tell how far a start came:
 
     about      synced; of this boot: it has certainly not begun, of another: it may have
     begun      its process may exist
@@ -69,7 +69,11 @@ class Journal:
         return key in self._named
 
     def restart(self, state: str) -> None:
-        """Begin anew: the catalogue has been synced and calls its state `state`."""
+        """Begin anew: the catalogue has been synced and calls its state `state`.
+
+        Where that cannot be written it is full: a start in it would be of a state that is over.
+        """
+        self._used = SLOTS
         self._write_all(_line(f"{state} {self._boot_id}"))
         self._slots.clear()
         self._named.clear()
@@ -134,10 +138,13 @@ def _entry(words: list[str], boot_id: str) -> Entry | None:
     if len(words) < 7:
         return None
     token, key, number, wall, boot, digest, *rest = words
-    who = Identity(int(rest[0]), int(rest[1])) if len(rest) == 2 else None
-    start = Start(
-        int(key), int(number), token, boot_id, float(wall), float(boot),
-        "" if digest == "-" else digest,
-        who.pid if who else None, who.start_ticks if who else None,
-    )
+    try:
+        who = Identity(int(rest[0]), int(rest[1])) if len(rest) == 2 else None
+        start = Start(
+            int(key), int(number), token, boot_id, float(wall), float(boot),
+            "" if digest == "-" else digest,
+            who.pid if who else None, who.start_ticks if who else None,
+        )
+    except ValueError:
+        return None      # not a slot of ours: somebody else has written into the file
     return Entry(start, begun=rest != ["about"])

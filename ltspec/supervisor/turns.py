@@ -36,6 +36,7 @@ AGAIN_SECONDS = 1.0     # after a start that its user's limits did not allow
 AHEAD = 8            # lines whose next start is made ready while the one before runs
 SYNC_SECONDS = 1.0   # an end is on the disk after this time
 
+
 class Ended(NamedTuple):
     """An attempt whose end is committed."""
 
@@ -148,7 +149,7 @@ class Turns:
         """Commit the new pids and what was followed up; not synced, it survives every kill."""
         with self.store.write():
             self._record()
-        self._committed([], None)
+        self._recorded()
 
     def sync(self) -> None:
         """Put on the disk whatever was committed, and begin the journal anew. Raises CatalogueError
@@ -157,7 +158,7 @@ class Turns:
         with self.store.write(durable=True):
             self._record()
             self.store.set_setting(SETTING, state)
-        self._committed([], None)
+        self._recorded()
         self.journal.restart(state)
         self.sync_due = None
 
@@ -237,16 +238,20 @@ class Turns:
         for start in self._unrecorded:
             lifecycle.record_start(self.store, start)
 
-    def _committed(self, ended: list[Ended], now: Now | None) -> None:
+    def _recorded(self) -> None:
+        """That is committed."""
         if self._unrecorded:
             self.agenda.look |= not all(start.published for start in self._unrecorded)
             self._unrecorded.clear()
             seam.reached("start.committed")
         self.publisher.flushed()
+
+    def _committed(self, ended: list[Ended], now: Now) -> None:
+        self._recorded()
         for one in ended:
             self.table.discard(one.running)
             self.discard(one.running)
-        if ended and now is not None:
+        if ended:
             self._over = []
             self._afterwards += ended
             self._sync_soon(now)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import sqlite3
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ltspec import clock
+from ltspec import alive, clock
 from ltspec.catalogue.lifecycle import Start
 from ltspec.paths import Places
 from ltspec.supervisor import journal
@@ -87,6 +88,43 @@ def test_file_that_was_never_begun_says_nothing(places, text):
         with open(places.journal, "w", encoding="ascii") as file:
             file.write(text)
     assert journal.read(places) is None
+
+
+def test_slot_of_somebody_else_is_left_out(places, written):
+    write(written, start(7))
+    file = Path(places.journal)
+    lines = file.read_text().splitlines(keepends=True)
+    lines[2] = "a b c d e f g".ljust(255) + "\n"
+    file.write_text("".join(lines))
+    assert [entry.start.key for entry in entries(places)] == [7]
+
+
+def test_one_that_cannot_begin_anew_takes_no_more_starts(places, written):
+    """They would count from a state that the catalogue has left."""
+    write(written, start(7))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            written.restart("state-2")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert written.is_full
+    written.restart("state-2")
+    assert not written.is_full
+
+
+def test_start_time_by_the_clock_is_that_of_the_kernel():
+    for _ in range(50):
+        before = clock.now().boot
+        pid = os.posix_spawn("/bin/true", ["true"], {})
+        after = clock.now().boot
+        try:
+            assert alive.ticks_between(pid, before, after) == alive.start_ticks(pid)
+            # A tick has passed between the two readings: the kernel is asked.
+            assert alive.ticks_between(pid, before - 1, after) == alive.start_ticks(pid)
+        finally:
+            os.waitpid(pid, 0)
 
 
 def test_half_of_a_file_is_made_whole(places):
