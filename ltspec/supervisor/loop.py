@@ -110,7 +110,7 @@ class Supervisor:
         """
         timeout = self._timeout(now)
         if self.turns.unflushed and timeout != 0 and not self.agenda.is_waiting(now.boot):
-            self.turns.prepare_ahead()
+            self.turns.ahead.prepare()
             soon = FLUSH_SECONDS if timeout is None else min(timeout, FLUSH_SECONDS)
             events = self.epoll.poll(soon)
             if events:
@@ -188,7 +188,7 @@ class Supervisor:
             errand.wake()
 
     def _take_requests(self, now: Now) -> None:
-        self.turns.drop_ahead()
+        self.turns.ahead.drop()
         rows = self.publisher.rows()
         if any(row.request == "remove" and self.turns.journal.names(row.key) for row in rows):
             self.turns.sync()

@@ -9,6 +9,7 @@ from typing import Any
 
 from ltspec import process
 from ltspec.model import TaskSpec
+from ltspec.states import End, Finish, Outcome, Status, decide_end
 
 
 class Running:
@@ -86,6 +87,17 @@ class Running:
         if self._failure is None and self.error_fd is not None:
             self._failure = process.read_failure(self.error_fd)
         return self._failure
+
+
+    def decide(self, said: Finish | None) -> End:
+        """How it has ended; `said` is what it said of itself."""
+        failure = self.start_failure()
+        if failure and not self.ended_by:
+            return End(Status.ERR, Outcome.NOT_STARTED, f"cannot start: {failure.words}")
+        return decide_end(
+            self.seen, success_codes=self.spec.success_codes, ended_by=self.ended_by, finish=said,
+            must_report=self.spec.report == "self",
+        )
 
 
 class Table:

@@ -22,9 +22,10 @@ from ltspec.catalogue import Store, lifecycle
 from ltspec.clock import Now
 from ltspec.errors import CatalogueError
 from ltspec.paths import Places
-from ltspec.states import End, Finish, Outcome, Status, decide_end
+from ltspec.states import End, Finish, Outcome, Status
 from ltspec.supervisor import seam, starting
 from ltspec.supervisor.agenda import Agenda
+from ltspec.supervisor.ahead import Ahead
 from ltspec.supervisor.control import Control
 from ltspec.supervisor.journal import SETTING, Journal
 from ltspec.supervisor.publishing import Publisher
@@ -33,7 +34,6 @@ from ltspec.supervisor.scheduling import retry_delay
 
 STARTS_A_TURN = 16
 AGAIN_SECONDS = 1.0     # after a start that its user's limits did not allow
-AHEAD = 8            # lines whose next start is made ready while the one before runs
 SYNC_SECONDS = 1.0   # an end is on the disk after this time
 
 
@@ -75,8 +75,7 @@ class Turns:
         self.max_running = 500
         self.times_changed = False                       # a retry may wait for its time
         self._lines: dict[tuple[str, str], None] = {}    # to be looked at for a start, in order
-        self._full: dict[tuple[str, str], None] = {}     # the next in them may be made ready
-        self._ahead: dict[tuple[str, str], starting.Prepared] = {}
+        self.ahead = Ahead(store, places, publisher.run)
         self._over: list[Running] = []                   # ended, not committed
         self._postponed: set[int] = set()                # told of in the log
         self._unrecorded: list[lifecycle.Start] = []     # started, not committed
@@ -164,45 +163,13 @@ class Turns:
 
     def leave(self) -> None:
         """Before the supervisor goes: nothing is ahead, everything is on the disk."""
-        self.drop_ahead()
+        self.ahead.drop()
         if self.sync_due is None:
             return
         try:
             self.sync()
         except (CatalogueError, OSError) as error:      # the next one has the journal
             self.publisher.say(f"what was committed last is not synced: {error}")
-
-    def prepare_ahead(self) -> None:
-        """While nothing else is to do: open what the next start of a busy line needs, so that at
-        the end before it only the commit and the spawn are left."""
-        while self._full and len(self._ahead) < AHEAD:
-            line, _ = self._full.popitem()
-            task = None if line in self._ahead else lifecycle.next_ready(self.store, *line)
-            if task is None:
-                continue
-            try:
-                prepared = starting.prepare(task, self.places, self.publisher.run)
-            except OSError:
-                return           # no hurry: the start itself tries again, waits and tells
-            if prepared.problem:
-                prepared.close()
-            else:
-                self._ahead[line] = prepared
-
-    def drop_ahead(self) -> None:
-        """What was made ready may be out of date."""
-        while self._ahead:
-            line, prepared = self._ahead.popitem()
-            prepared.discard(self.places, self.publisher.run)
-            self._full[line] = None
-
-    def _prepare(self, task: lifecycle.Ready) -> starting.Prepared:
-        ahead = self._ahead.pop((task.manager, task.queue), None)
-        if ahead is not None:
-            if ahead.task == task:
-                return ahead
-            ahead.discard(self.places, self.publisher.run)
-        return starting.prepare(task, self.places, self.publisher.run)
 
     def clean_up(self, now: Now) -> None:
         """What an ended attempt leaves to do, while the next one runs already."""
@@ -270,7 +237,7 @@ class Turns:
         failure = running.start_failure()
         if failure is not None and failure.passes and not running.ended_by:
             return self._postpone(running, failure, now)
-        end = _decide(running, said)
+        end = running.decide(said)
         retries = running.spec.retries
         chance = _draw() if retries.limit else 0.0
         delay = retry_delay(retries, running.retried, end, chance)
@@ -322,9 +289,9 @@ class Turns:
             if free > 1:
                 self._lines[line] = None  # at the end: the other lines have their turn first
             else:
-                self._full[line] = None
+                self.ahead.may_prepare(line)
             try:
-                prepared = self._prepare(task)
+                prepared = self.ahead.take(task)
             except OSError as error:     # the ends of this turn are committed all the same
                 self._wait(line, f"cannot start {task.id}", error, now)
                 return False
@@ -438,17 +405,6 @@ class Turns:
             pidfile.fill_pid(running.lock, running.pid)
         running.published = True
         self.watch(running)
-
-
-def _decide(running: Running, said: Finish | None) -> End:
-    failure = running.start_failure()
-    if failure and not running.ended_by:
-        return End(Status.ERR, Outcome.NOT_STARTED, f"cannot start: {failure.words}")
-    spec = running.spec
-    return decide_end(
-        running.seen, success_codes=spec.success_codes, ended_by=running.ended_by, finish=said,
-        must_report=spec.report == "self",
-    )
 
 
 def _draw() -> float:

@@ -1,0 +1,60 @@
+"""The next starts of busy lines, made ready while the task before them runs.
+
+So that at its end only the journal and the spawn are left to do. Whatever is asked meanwhile throws
+them away, and each is compared with its row inside the transaction that starts it.
+"""
+
+from ltspec.catalogue import Store, lifecycle
+from ltspec.paths import Places
+from ltspec.pidfile import RunDirectory
+from ltspec.supervisor import starting
+
+AT_ONCE = 8                              # each holds three descriptors
+Line = tuple[str, str]
+
+
+class Ahead:
+    """Prepared starts by their line (manager, queue)."""
+
+    def __init__(self, store: Store, places: Places, run: RunDirectory) -> None:
+        self._store = store
+        self._places = places
+        self._run = run
+        self._full: dict[Line, None] = {}        # no slot is free: the next may be made ready
+        self._prepared: dict[Line, starting.Prepared] = {}
+
+    def may_prepare(self, line: Line) -> None:
+        """This line's last slot has just been taken."""
+        self._full[line] = None
+
+    def prepare(self) -> None:
+        """While nothing else is to do: open what the next starts need."""
+        while self._full and len(self._prepared) < AT_ONCE:
+            line, _ = self._full.popitem()
+            task = None if line in self._prepared else lifecycle.next_ready(self._store, *line)
+            if task is None:
+                continue
+            try:
+                prepared = starting.prepare(task, self._places, self._run)
+            except OSError:
+                return           # no hurry: the start itself tries again, waits and tells
+            if prepared.problem:
+                prepared.close()
+            else:
+                self._prepared[line] = prepared
+
+    def take(self, task: lifecycle.Ready) -> starting.Prepared:
+        """What is ready for this task, or made so now. Raises OSError as `starting.prepare`."""
+        ahead = self._prepared.pop((task.manager, task.queue), None)
+        if ahead is not None:
+            if ahead.task == task:
+                return ahead
+            ahead.discard(self._places, self._run)
+        return starting.prepare(task, self._places, self._run)
+
+    def drop(self) -> None:
+        """What was made ready may be out of date."""
+        while self._prepared:
+            line, prepared = self._prepared.popitem()
+            prepared.discard(self._places, self._run)
+            self._full[line] = None
