@@ -1,4 +1,4 @@
-"""Reaches the supervisor, and starts it where none answers (DESIGN 5, submitting).
+"""Reaches the supervisor, and has it started where none answers (DESIGN 5, submitting).
 
 The socket carries no state: what a command wants stands in the catalogue, a message only says
 "look again". So a command that is killed anywhere strands nothing.
@@ -13,7 +13,6 @@ import _socket  # the C module: `socket` itself is a tenth of the start of a com
 import fcntl
 import json
 import os
-import sys
 import time
 from typing import Any
 
@@ -23,7 +22,6 @@ from ltspec.paths import Places, check_private, make_private
 
 HELLO_SECONDS = 20.0
 START_SECONDS = 30.0     # how long another command may take to start the supervisor
-SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _TRIES = 5
 _PAUSE = 0.02
 _LAST_WORDS = 1000       # bytes at the end of the supervisor's log
@@ -31,6 +29,8 @@ _LAST_WORDS = 1000       # bytes at the end of the supervisor's log
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from ltspec.starter import Begun
 
 
 class ConnectionLost(SupervisorError):
@@ -124,47 +124,26 @@ class Connection:
         return message
 
 
-class Begun:
-    """A guardian that was started and has yet to say that its supervisor works. `lock` is the
-    start lock; `connect` takes both over."""
-
-    def __init__(self, lock: int, pid: int, reading: int, *, in_scope: bool) -> None:
-        self.lock = lock
-        self.pid = pid                   # its first fork; the guardian itself is detached
-        self.reading = reading
-        self.in_scope = in_scope
-
-    def problem(self) -> tuple[int, str]:
-        """Wait for its word: (the status of the first fork, why it cannot work or "")."""
-        _, status = os.waitpid(self.pid, 0)
-        with open(self.reading, "rb") as ready:
-            return status, ready.read().decode(errors="replace")
-
-    def abandon(self) -> None:
-        """Nobody needs it after all: it leaves by itself when it has been idle."""
-        os.waitpid(self.pid, 0)
-        os.close(self.reading)
-        os.close(self.lock)
-
-
-def begin(places: Places, idle_exit: float | None) -> Begun | None:
+def begin(places: Places, idle_exit: float | None) -> "Begun | None":
     """Start a supervisor where none answers and do not wait for it, so that it starts beside what
     the caller still has to do; then `connect` or `abandon` it.
 
     None where one is there or on its way, and where something is wrong: `connect` says what.
     """
+    from ltspec import starter
+
     try:
         connection = _dial(places)
         if connection is not None:
             connection.close()
             return None
         make_private(places.state_dir)
-        lock = _open(places.start_lock, os.O_RDWR)
+        lock = starter.open_own(places.start_lock, os.O_RDWR)
     except (OSError, LtspecError):
         return None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return _start(places, lock, idle_exit)
+        return starter.start(places, lock, idle_exit)
     except (OSError, LtspecError):       # another command has the lock, or no pipe can be had
         os.close(lock)
         return None
@@ -172,7 +151,7 @@ def begin(places: Places, idle_exit: float | None) -> Begun | None:
 
 def connect(
     places: Places, *, start: bool = True, idle_exit: float | None = 10.0,
-    begun: Begun | None = None,
+    begun: "Begun | None" = None,
 ) -> Connection | None:
     """Reach the supervisor of these places, starting one where none answers.
 
@@ -186,15 +165,19 @@ def connect(
         connection = _renewed(places, connection)
     if connection is not None or not start:
         return connection
+    from ltspec import starter
+
     make_private(places.state_dir)
-    lock = _open(places.start_lock, os.O_RDWR)
+    lock = starter.open_own(places.start_lock, os.O_RDWR)
     return _reach(places, lock, idle_exit, None)
 
 
 def _reach(
-    places: Places, lock: int, idle_exit: float | None, begun: Begun | None
+    places: Places, lock: int, idle_exit: float | None, begun: "Begun | None"
 ) -> Connection:
     """Start one under the start lock, which is let go, unless another command was faster."""
+    from ltspec import starter
+
     try:
         connection = _take_turn(places, lock) if begun is None else None
         if connection is not None:
@@ -206,9 +189,9 @@ def _reach(
                 if connection is not None:
                     connection.started = started
                     return connection
-                begun = _start(places, lock, idle_exit)
+                begun = starter.start(places, lock, idle_exit)
                 started = True
-            _wait_for(begun, places, idle_exit)
+            starter.wait_for(begun, places, idle_exit)
             begun = None
         raise SupervisorError(
             "the supervisor leaves as soon as it is started\n"
@@ -244,15 +227,6 @@ def _renewed(places: Places, connection: Connection) -> Connection | None:
     with connection:
         connection.wait_for_its_end(HELLO_SECONDS)
     return _dial(places)
-
-
-def _open(path: str, flags: int) -> int:
-    """A file of ours in the state directory, made where it is missing."""
-    try:
-        return os.open(path, flags | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        message = f"cannot write {path}: {error.strerror}\nltspec needs it; see `ltspec doctor`"
-        raise CannotDo(message) from error
 
 
 def _take_turn(places: Places, lock: int) -> Connection | None:
@@ -342,92 +316,15 @@ def _hello(sock: _socket.socket) -> tuple[dict[str, Any], bytes]:
     return hello, rest
 
 
-def _wait_for(begun: Begun, places: Places, idle_exit: float | None) -> None:
-    """Return when its supervisor works. Raises SupervisorError with the reason why it does not."""
-    status, problem = begun.problem()
-    if begun.in_scope and status and not problem:     # systemd-run could not reach its manager
-        begun = _start(places, begun.lock, idle_exit, without_scope=True)
-        _, problem = begun.problem()
-    if problem:
-        raise SupervisorError(problem)
-
-
-def _start(
-    places: Places, lock: int, idle_exit: float | None, *, without_scope: bool = False
-) -> Begun:
-    """Start a guardian."""
-    log = _open(places.supervisor_log, os.O_WRONLY | os.O_APPEND)
-    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    reading, writing = os.pipe2(os.O_CLOEXEC)
-    scope, dies_with = _scope()
-    if without_scope:
-        scope, dies_with = [], "this login or unit"
-    argv = [
-        *scope, sys.executable, "-I", "-m", "ltspec.supervisor.guardian", "--detach",
-        "--state-dir", places.state_dir, "--run-dir", places.run_dir,
-        "--ready-fd", str(writing), "--start-lock-fd", str(lock), "--dies-with", dies_with,
-    ]
-    if idle_exit is not None:
-        argv += ["--idle-exit", str(idle_exit)]
-    environment = fixed_environment()
-    if scope and os.geteuid() != 0:           # by it systemd-run finds the user's manager
-        environment["XDG_RUNTIME_DIR"] = os.environ["XDG_RUNTIME_DIR"]
-    for number in (writing, lock):
-        os.set_inheritable(number, True)
-    try:
-        pid = os.posix_spawn(
-            argv[0], argv, environment,
-            file_actions=[(os.POSIX_SPAWN_DUP2, source, number)
-                          for source, number in ((null, 0), (null, 1), (log, 2))],
-            setsid=True,
-        )
-    except OSError as error:
-        from ltspec.process import reason
-
-        os.close(reading)
-        raise SupervisorError(f"cannot start the supervisor: {reason(error)}") from error
-    finally:
-        os.set_inheritable(lock, False)
-        for number in (writing, log, null):
-            os.close(number)
-    return Begun(lock, pid, reading, in_scope=bool(scope))
-
-
-def fixed_environment() -> dict[str, str]:
-    """What the supervisor runs with, whoever starts it: nothing of the caller leaks into tasks."""
-    return {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "HOME": "/"}
-
-
-def _scope() -> tuple[list[str], str]:
-    """(how to start it outside the caller's unit, with what it may die; "" if it survives).
-
-    A scope of its own where systemd runs; else a double fork, which outlives a login, but neither a
-    container nor a CI job that kills what it started.
-    """
-    in_container = os.path.exists("/.dockerenv") or os.path.exists("/run/.containerenv")
-    if in_container or os.environ.get("CI"):
-        return [], "this container" if in_container else "this CI job"
-    if not os.path.isdir("/run/systemd/system"):
-        return [], ""
-    runner = _find_systemd_run()
-    user = [] if os.geteuid() == 0 else ["--user"]
-    if runner and (not user or os.environ.get("XDG_RUNTIME_DIR")):
-        from ltspec import cgroup
-
-        return [runner, "--scope", "--quiet", "--collect", "--unit", cgroup.scope_name(),
-                "--property", "Delegate=memory pids", *user, "--"], ""
-    return [], "this login or unit"
-
-
 def group_obstacle(places: Places, group: str, controllers: "Sequence[str]") -> str:
     """Why the supervisor, the running one or one that would be started now, could not bound tasks
     by these cgroup controllers; "" where it can. `group` is the configured one, "" for its own."""
-    from ltspec import cgroup
+    from ltspec import cgroup, starter
 
     try:
         if not group:
             pid = guardian(places)
-            if not pid and _scope()[0]:
+            if not pid and starter.scope_of_caller()[0]:
                 return cgroup.lacking(cgroup.root(), controllers)
             group = cgroup.delegated(pid or "self")
         return cgroup.obstacle(group, controllers)
@@ -447,11 +344,4 @@ def guardian(places: Places) -> str:
         return os.read(lock, 20).decode(errors="replace").strip()
     finally:
         os.close(lock)
-    return ""
-
-
-def _find_systemd_run() -> str:
-    for folder in ("/usr/bin", "/bin"):
-        if os.access(folder + "/systemd-run", os.X_OK):
-            return folder + "/systemd-run"
     return ""

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     import argparse
 
     from ltspec.catalogue import Store
-    from ltspec.client import Begun, Connection
+    from ltspec.client import Connection
     from ltspec.config import Config
+    from ltspec.starter import Begun
 
 
 _IDLE_EXIT = 10.0

@@ -33,8 +33,8 @@ def run(args: argparse.Namespace) -> int:
     """
     import fcntl
 
-    from ltspec.client import fixed_environment
     from ltspec.paths import make_private
+    from ltspec.starter import fixed_environment
 
     where = session.places_from(session.config_of(args))
     make_private(where.state_dir)

@@ -12,10 +12,10 @@ from typing import NamedTuple
 from ltspec import cgroup
 from ltspec.model import TaskSpec
 from ltspec.spec import accounts
+from ltspec.spec.environment import SYSTEM_PATH
 from ltspec.spec.loading import Loaded
 from ltspec.spec.problems import ERROR, WARNING, Path, Problem, did_you_mean, in_order, merge_turns
 
-SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _OWN_TOOLS = ("mgrctl", "ltspec")            # in the private directory at the end of PATH
 
 

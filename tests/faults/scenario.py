@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ltspec import client, clock
+from ltspec import client, clock, starter
 from ltspec.catalogue import enqueue, open_store
 from ltspec.decision import decide
 from ltspec.model import TaskSpec
@@ -74,7 +74,7 @@ class Scenario:
             [sys.executable, "-I", "-m", "ltspec.supervisor.guardian", "--idle-exit", "0.3",
              "--state-dir", self.places.state_dir, "--run-dir", self.places.run_dir,
              "--supervisor", str(Path(__file__).with_name(program))],
-            env={**client.fixed_environment(), "FAULT_STEP": step, "FAULT_VICTIM": victim,
+            env={**starter.fixed_environment(), "FAULT_STEP": step, "FAULT_VICTIM": victim,
                  "FAULT_MARK": str(self.died), **environment},
             stderr=subprocess.DEVNULL,
         )
