@@ -130,13 +130,13 @@ def begin(places: Places, idle_exit: float | None) -> "Begun | None":
 
     None where one is there or on its way, and where something is wrong: `connect` says what.
     """
-    from ltspec import starter
-
     try:
         connection = _dial(places)
         if connection is not None:
             connection.close()
             return None
+        from ltspec import starter  # only now: most often one is there
+
         make_private(places.state_dir)
         lock = starter.open_own(places.start_lock, os.O_RDWR)
     except (OSError, LtspecError):

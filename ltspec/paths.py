@@ -16,6 +16,7 @@ SYSTEM_RUN = "/run/ltspec"
 
 
 # Beside an attempt's log: what it says of its progress, and the output of its `on_finish` commands.
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PROGRESS_SUFFIX = ".progress"
 HOOK_SUFFIX = ".on_finish"
 

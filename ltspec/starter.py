@@ -8,8 +8,7 @@ import os
 import sys
 
 from ltspec.errors import CannotDo, SupervisorError
-from ltspec.paths import Places
-from ltspec.spec.environment import SYSTEM_PATH
+from ltspec.paths import SYSTEM_PATH, Places
 
 
 class Begun:

@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from ltspec.model import TaskSpec
+from ltspec.paths import SYSTEM_PATH
 
-SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LOCAL_TIME = "/etc/localtime"
 
 

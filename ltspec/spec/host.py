@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from ltspec import cgroup
 from ltspec.model import TaskSpec
+from ltspec.paths import SYSTEM_PATH
 from ltspec.spec import accounts
-from ltspec.spec.environment import SYSTEM_PATH
 from ltspec.spec.loading import Loaded
 from ltspec.spec.problems import ERROR, WARNING, Path, Problem, did_you_mean, in_order, merge_turns
 
