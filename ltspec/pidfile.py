@@ -178,14 +178,14 @@ class RunDirectory:
     def has(self, manager: str, queue: str, name: str) -> bool:
         """True where something stands in the PID-file's place."""
         try:
-            os.stat(name, dir_fd=self._directory(manager, queue), follow_symlinks=False)
+            os.stat(name, dir_fd=self._living(manager, queue), follow_symlinks=False)
         except FileNotFoundError:
             return False
         return True
 
     def remove(self, manager: str, queue: str, name: str) -> None:
         """Take a PID-file away; one that is gone already is fine."""
-        directory = self._directory(manager, queue)
+        directory = self._living(manager, queue)
         _unlink(directory, f".{name}.new")   # left behind by a supervisor that was killed
         try:
             _unlink(directory, name)
@@ -199,7 +199,7 @@ class RunDirectory:
 
     def directory(self, manager: str, queue: str) -> int:
         """The open directory of a line; it stays ours to close."""
-        return self._directory(manager, queue)
+        return self._living(manager, queue)
 
     def forget(self, manager: str, queue: str) -> None:
         """The directory was removed: open it anew at its next use."""
@@ -210,17 +210,28 @@ class RunDirectory:
             if place in self._open:
                 os.close(self._open.pop(place))
 
+    def _living(self, manager: str, queue: str) -> int:
+        """The open directory; where somebody has removed the one that was open, a new one."""
+        kept = self._open.get((manager, queue))
+        if kept is not None and not os.fstat(kept).st_nlink:
+            self._forget(manager, queue)
+        return self._directory(manager, queue)
+
     def _directory(self, manager: str, queue: str) -> int:
+        """The open directory. To make or rename something in a removed one is FileNotFoundError,
+        so that nobody has to ask first.
+
+        On Linux 6.13 that would cost more than the call: who asks for a time makes the kernel give
+        the next change, of any file, a time of its own, and a file system without a journal then
+        writes the inode at each fdatasync(2).
+        """
         place = (manager, queue)
         kept = self._open.get(place)
         if kept is not None:
-            if os.fstat(kept).st_nlink:
-                self._open.move_to_end(place)
-                return kept
-            self._forget(manager, queue)
+            self._open.move_to_end(place)
+            return kept
         if queue:
-            parent = self._directory(manager, "")
-            found = _enter(parent, queue)
+            found = _enter(self._living(manager, ""), queue)
         else:
             os.makedirs(self.path, mode=0o711, exist_ok=True)
             found = own_directory(self.path, manager)

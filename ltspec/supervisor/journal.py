@@ -24,8 +24,9 @@ from ltspec.paths import Places
 
 SETTING = "journal"
 _SLOT = 256                # bytes, blank-filled, with a newline; divides a sector of the disk
-SLOTS = 63                 # beside the header: 16 KiB
+SLOTS = 255                # beside the header: 64 KiB; more than most hosts start in a second
 _SIZE = _SLOT * (SLOTS + 1)
+_PAGE = 4096
 
 
 class Entry(NamedTuple):
@@ -87,8 +88,10 @@ class Journal:
         self._words = f"{start.token} {start.key} {start.number} {start.wall!r} {start.boot!r} " \
                       f"{start.hash or '-'} "
         self._write("about")
-        # Has the kernel begin to write it out; nothing is dropped that is not on the disk.
-        os.posix_fadvise(self._file, 0, 0, os.POSIX_FADV_DONTNEED)
+        # Has the kernel begin to write it out; nothing is dropped that is not on the disk. Not the
+        # whole file: a page that is dropped would be read again at the next start.
+        page = self._used * _SLOT & -_PAGE
+        os.posix_fadvise(self._file, page, _PAGE, os.POSIX_FADV_DONTNEED)
 
     def sync(self) -> None:
         """Return when the disk has what `about` was told."""
