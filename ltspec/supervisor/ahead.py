@@ -43,6 +43,10 @@ class Ahead:
             else:
                 self._prepared[line] = prepared
 
+    def seen(self, line: Line | None) -> starting.Prepared | None:
+        """What is ready in this line; it stays here."""
+        return self._prepared.get(line) if line else None
+
     def take(self, task: lifecycle.Ready) -> starting.Prepared:
         """What is ready for this task, or made so now. Raises OSError as `starting.prepare`."""
         ahead = self._prepared.pop((task.manager, task.queue), None)

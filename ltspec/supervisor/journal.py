@@ -62,8 +62,9 @@ class Journal:
 
     @property
     def is_full(self) -> bool:
-        """No start can be written before the next `restart`."""
-        return self._used >= SLOTS
+        """There may be no room for a turn before the next `restart`: one start that is announced,
+        and another one that it is."""
+        return self._used > SLOTS - 2
 
     def names(self, key: int) -> bool:
         """True where a slot speaks of this task: its row must not go, the key may come again."""

@@ -80,6 +80,7 @@ class Turns:
         self._postponed: set[int] = set()                # told of in the log
         self._unrecorded: list[lifecycle.Start] = []     # started, not committed
         self._afterwards: list[Ended] = []               # committed, to be reaped and published
+        self._announced: lifecycle.Start | None = None   # in the journal, not synced
         self._groups: list[str] = []                     # whose task has left processes in them
 
     # -- what the loop tells ------------------------------------------------------------------
@@ -117,6 +118,7 @@ class Turns:
                 self.sync()
             for running in over:
                 self.may_start(running.line)
+            self._announce(now)
             try:
                 ended, more = self._transact(now, over)
             except BaseException:
@@ -125,6 +127,7 @@ class Turns:
             self._committed(ended, now)
             if not more or self.agenda.is_waiting(now.boot):
                 break
+        self._take_back()
 
     def _transact(self, now: Now, over: list[Running]) -> tuple[list[Ended], bool]:
         """What has ended, and whether something was started and more may be."""
@@ -138,6 +141,25 @@ class Turns:
                      for running, (said, _) in zip(over, known, strict=True)]
             self._record_starts()
         return ended, more or bool(self.store.released)
+
+    def _announce(self, now: Now) -> None:
+        """Write the start that was made ready for the first line into the journal, so that the disk
+        is at it while the catalogue is asked whether it is its turn."""
+        prepared = self.ahead.seen(next(iter(self._lines), None))
+        if prepared is None or self._announced is not None:
+            return
+        start = self._as_start(prepared, now)
+        try:
+            self.journal.about(start)
+        except OSError:
+            return               # the start itself tries again, waits and tells
+        self._announced = start
+
+    def _take_back(self) -> None:
+        """What was announced and not started: it was not its turn."""
+        start, self._announced = self._announced, None
+        if start is not None:
+            self._void(start.key, start.number)
 
     @property
     def unflushed(self) -> bool:
@@ -334,7 +356,11 @@ class Turns:
         start = self._as_start(prepared, now)
         lock = None
         try:
-            self.journal.about(start)
+            if start == self._announced:
+                self._announced = None
+            else:
+                self._take_back()
+                self.journal.about(start)
             lock = self._publish_running(prepared)
             seam.reached("start.published")
             self.journal.sync()
@@ -374,8 +400,11 @@ class Turns:
         if lock is not None:
             os.close(lock)
         prepared.close()
+        self._void(prepared.task.key, prepared.task.attempts + 1)
+
+    def _void(self, key: int, number: int) -> None:
         try:
-            self.journal.void(prepared.task.key, prepared.task.attempts + 1)
+            self.journal.void(key, number)
         except OSError as error:         # of use after a crash only; then it is told to be lost
             self.publisher.say(f"the journal of starts cannot be written: {error.strerror}")
 
