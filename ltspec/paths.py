@@ -58,8 +58,9 @@ class Places(NamedTuple):
 
     @property
     def journal(self) -> str:
-        """The newest starts, until the catalogue on the disk has them."""
-        return self.state_dir + "/supervisor.journal"
+        """The newest starts, until the catalogue on the disk has them; in a directory of its own
+        (see `supervisor.journal`)."""
+        return self.state_dir + "/journal/starts"
 
     @property
     def supervisor_log(self) -> str:

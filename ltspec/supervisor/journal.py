@@ -13,9 +13,16 @@ catalogue on the disk may not have: a slot for each start since the two were las
 
 The header names the boot, and the catalogue's state from which the slots count (the setting
 `journal`): one that belongs to a catalogue of another day is not taken for this one's.
+
+It lies in a directory of its own because of ext4 without a journal, on which fdatasync(2) also
+writes the block of the inode table, and thus whatever has changed in the fifteen inodes beside: the
+catalogue's -wal and the log that was just made would be written before each start.
 """
 
+import contextlib
+import fcntl
 import os
+import struct
 from typing import NamedTuple
 
 from ltspec.alive import Identity
@@ -27,6 +34,10 @@ _SLOT = 256                # bytes, blank-filled, with a newline; divides a sect
 SLOTS = 255                # beside the header: 64 KiB; more than most hosts start in a second
 _SIZE = _SLOT * (SLOTS + 1)
 _PAGE = 4096
+# FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_TOPDIR_FL of <linux/fs.h>
+_GET_FLAGS = (2 << 30) | (struct.calcsize("l") << 16) | (ord("f") << 8) | 1
+_SET_FLAGS = (1 << 30) | (struct.calcsize("l") << 16) | (ord("f") << 8) | 2
+_SPREAD = 0x00020000
 
 
 class Entry(NamedTuple):
@@ -49,6 +60,7 @@ class Journal:
 
     def __init__(self, places: Places, boot_id: str) -> None:
         self._boot_id = boot_id
+        _make_place(places)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self._file = os.open(places.journal, flags, 0o600)
         self._slots: dict[tuple[int, int], int] = {}     # by the task's key and the attempt
@@ -117,6 +129,25 @@ class Journal:
 
     def _write_all(self, header: bytes) -> None:
         os.pwrite(self._file, header + _line("") * SLOTS, 0)
+
+
+def _make_place(places: Places) -> None:
+    directory = os.path.dirname(places.journal)
+    if not os.path.isdir(directory):
+        with contextlib.suppress(OSError):       # of use on ext4 only, and never needed
+            _spread(places.state_dir)
+        os.mkdir(directory, 0o700)
+
+
+def _spread(path: str) -> None:
+    """Say that the directories made in this one have nothing to do with each other (chattr(1), `T`):
+    ext4 then puts each, and the files in it, elsewhere."""
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        flags = struct.unpack("i", fcntl.ioctl(directory, _GET_FLAGS, bytes(4)))[0]
+        fcntl.ioctl(directory, _SET_FLAGS, struct.pack("i", flags | _SPREAD))
+    finally:
+        os.close(directory)
 
 
 def _line(text: str) -> bytes:

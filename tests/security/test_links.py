@@ -69,8 +69,9 @@ def test_links_planted_meanwhile_are_never_followed(engine, host, outside):
 
 def test_log_and_locks_are_not_reached_through_links(host, outside, inside):
     host.state_dir.mkdir(mode=0o700)
-    for name in ("start.lock", "supervisor.lock", "supervisor.log", "supervisor.journal"):
+    for name in ("start.lock", "supervisor.lock", "supervisor.log", "journal/starts"):
         before = content(outside)
+        (host.state_dir / name).parent.mkdir(mode=0o700, exist_ok=True)
         (host.state_dir / name).unlink(missing_ok=True)
         (host.state_dir / name).symlink_to(outside / "kept")
         done = inside("run", "--", "true", code=5)

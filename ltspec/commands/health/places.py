@@ -58,6 +58,8 @@ def bad_files(where: Places) -> Iterator[Bad]:
         if not entry.is_dir():
             yield from _bad(entry.path, 0o600)
     yield from _bad(where.logs, 0o700)
+    yield from _bad(os.path.dirname(where.journal), 0o700)
+    yield from _bad(where.journal, 0o600)
     for folder, names, _ in os.walk(where.logs):
         for name in names:
             yield from _bad(os.path.join(folder, name), 0o700)
