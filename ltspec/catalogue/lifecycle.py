@@ -329,6 +329,31 @@ def dirty_rows(store: Store, limit: int = 1000) -> list[tuple[Any, ...]]:
     ).fetchall()
 
 
+class Request(NamedTuple):
+    """What somebody asks of a task that waits, runs or has ended: `stop`, `remove`, `replace`."""
+
+    key: int
+    what: str
+    status: str
+    manager: str
+    queue: str
+    id: str
+    file: str
+    made: int
+    attempts: int
+
+
+def requests(store: Store, limit: int) -> list[Request]:
+    """What is asked and not being carried out: nobody ends the attempt yet."""
+    rows = store.execute(
+        "SELECT key, request, status, manager, queue, id, file, made, attempts FROM task"
+        " WHERE request <> '' AND NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.task = task.key"
+        " AND number = attempts AND ended IS NULL AND ended_by <> '') ORDER BY key LIMIT ?",
+        (limit,),
+    )
+    return [Request(*row) for row in rows]
+
+
 def clean(store: Store, followed: list[tuple[int, int, int]]) -> None:
     """Mark (made, key, dirty) as followed up, where nothing has changed in between; `made` tells
     whether the PID-file in place is ours."""

@@ -64,6 +64,10 @@ class Store:
             self._durable = durable
         return self._transaction
 
+    def version(self) -> int:
+        """A number that is another one after a commit of any other connection, never after ours."""
+        return int(self.row("PRAGMA data_version")[0])
+
     def setting(self, name: str, default: str = "") -> str:
         """One setting that the catalogue itself keeps (run_dir, max_running, …)."""
         found = self.row("SELECT value FROM setting WHERE name = ?", (name,))

@@ -56,9 +56,19 @@ class Ahead:
             ahead.discard(self._places, self._run)
         return starting.prepare(task, self._places, self._run)
 
+    @property
+    def is_busy(self) -> bool:
+        """True where something is ready, or may be made so."""
+        return bool(self._full or self._prepared)
+
     def drop(self) -> None:
         """What was made ready may be out of date."""
         while self._prepared:
             line, prepared = self._prepared.popitem()
             prepared.discard(self._places, self._run)
             self._full[line] = None
+
+    def give_up(self) -> None:
+        """The tasks that run now run long: nothing is kept open for those behind them."""
+        self.drop()
+        self._full.clear()

@@ -140,7 +140,7 @@ def _make_place(places: Places) -> None:
 
 
 def _spread(path: str) -> None:
-    """Say that the directories made in this one have nothing to do with each other (chattr(1), `T`):
+    """Say that the directories in this one have nothing to do with each other (chattr(1), `T`):
     ext4 then puts each, and the files in it, elsewhere."""
     directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -77,6 +77,7 @@ class Supervisor:
         self.due: tuple[float | None, float | None] = (None, None)
         self.idle_since: float | None = None
         self.must_stay = False
+        self.heard = -1            # Store.version: what was committed up to it was taken in
         self.leaving = False
 
     # -- one step ---------------------------------------------------------------------------
@@ -106,17 +107,22 @@ class Supervisor:
     def _sleep(self, now: Now) -> list[tuple[int, int]]:
         """The next events; before it sleeps long for them, what is only in memory is committed.
 
-        A task that ends at once makes a turn, whose commit takes that along: it is waited for.
+        A task that ends at once makes a turn, whose commit takes that along: it is waited for. One
+        that does not has nobody waiting for its successor in a hurry.
         """
         timeout = self._timeout(now)
-        if self.turns.unflushed and timeout != 0 and not self.agenda.is_waiting(now.boot):
-            self.turns.ahead.prepare()
+        turns = self.turns
+        hurry = turns.unflushed or turns.ahead.is_busy
+        if hurry and timeout != 0 and not self.agenda.is_waiting(now.boot):
+            turns.ahead.prepare()
             soon = FLUSH_SECONDS if timeout is None else min(timeout, FLUSH_SECONDS)
             events = self.epoll.poll(soon)
             if events:
                 return events
+            turns.ahead.give_up()
             try:
-                self.turns.flush()
+                if turns.unflushed:
+                    turns.flush()
             except CatalogueError as error:
                 if not error.transient:
                     raise
@@ -161,12 +167,8 @@ class Supervisor:
             self._take_requests(now)
         self.turns.turn(now)
         self.turns.clean_up(now)
-        if agenda.look:
-            rows = self.publisher.rows()
-            self.publisher.publish(rows)
-            agenda.look = len(rows) >= CHUNK
-            if agenda.look:
-                self.turns.flush()       # many at once: the next chunk is looked for behind them
+        if self._is_behind:
+            self._follow_up(now)
         seam.reached("end.published")
         if self.store.errands_written:
             self.store.errands_written = False
@@ -178,10 +180,32 @@ class Supervisor:
         if agenda.changed and self.talk:
             self.talk.changed()
             agenda.changed = False
-        if self.talk and not (agenda.look or agenda.asked or agenda.is_waiting(now.boot)):
+        if self.talk and not (self._is_behind or agenda.asked or agenda.is_waiting(now.boot)):
             self.talk.synced()
         for errand in self.errands:
             errand.step(now)
+
+    @property
+    def _is_behind(self) -> bool:
+        """True where PID-files are, or may be, to be written."""
+        return self.agenda.look or bool(self.publisher.backlog)
+
+    def _follow_up(self, now: Now) -> None:
+        """Write PID-files until something happens: of many at once, hand-overs come between."""
+        self.turns.ahead.prepare()
+        if not self.publisher.backlog:
+            self.agenda.look = self.publisher.read()
+            if self.store.version() != self.heard:
+                with self.store.write():
+                    self.publisher.settle(now)
+                for line in self.store.released:
+                    self.turns.may_start(line)
+        self.publisher.publish(self._is_called)
+        if self.agenda.look and not self.publisher.backlog:
+            self.turns.flush()           # the next chunk is looked for behind them
+
+    def _is_called(self) -> bool:
+        return bool(self.epoll.poll(0, 1))
 
     def _wake_errands(self) -> None:
         for errand in self.errands:
@@ -189,11 +213,12 @@ class Supervisor:
 
     def _take_requests(self, now: Now) -> None:
         self.turns.ahead.drop()
-        rows = self.publisher.rows()
-        if any(row.request == "remove" and self.turns.journal.names(row.key) for row in rows):
+        requests = lifecycle.requests(self.store, CHUNK)
+        if any(one.what == "remove" and self.turns.journal.names(one.key) for one in requests):
             self.turns.sync()
         with self.store.write():
-            to_end = self.publisher.obey(rows, now)
+            self.heard = self.store.version()
+            to_end = self.publisher.obey(requests, now)
             for running in to_end:
                 lifecycle.record_ended_by(self.store, running.key, running.number, "stopped")
         for running in to_end:
@@ -202,7 +227,7 @@ class Supervisor:
             self.turns.may_start(line)
         self.turns.max_running = int(self.store.setting("max_running", "500"))
         self._refresh_due()
-        self.agenda.asked = len(rows) >= CHUNK
+        self.agenda.asked = len(requests) >= CHUNK
         self.agenda.changed = self.agenda.look = True
         self._wake_errands()
 
@@ -291,7 +316,7 @@ class Supervisor:
         agenda = self.agenda
         if agenda.is_waiting(now.boot):
             return agenda.trouble_until - now.boot
-        if agenda.look or agenda.asked or self.turns.pending:
+        if self._is_behind or agenda.asked or self.turns.pending:
             return 0
         times = [
             self.idle_due(), self.turns.sync_due, self.limited_logs.due, self.watcher.due,
@@ -320,7 +345,7 @@ class Supervisor:
         What waits for a time or in a paused queue keeps the supervisor, at no cost: it is asked
         once, and again only after something has happened.
         """
-        busy = self.table.by_key or self.agenda.look or self.turns.pending or any(
+        busy = self.table.by_key or self._is_behind or self.turns.pending or any(
             errand.active for errand in self.errands
         )
         if busy or (self.talk and self.talk.trusted_count):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ltspec import pidfile
 from ltspec.catalogue import Store, lifecycle
 from ltspec.clock import Now
-from ltspec.model import TaskSpec
+from ltspec.model import HELD_NEEDS, TaskSpec
 from ltspec.paths import Places
 from ltspec.process import CannotStart
 from ltspec.states import End, Outcome, Status
@@ -60,38 +60,47 @@ class Publisher:
         self.table = table
         self.say = say
         self.followed: list[tuple[int, int, int]] = []   # flushed with the next transaction
+        self.backlog: dict[int, Row] = {}                # read, PID-file not written yet
 
-    def rows(self) -> list[Row]:
-        """The next chunk of changed rows that were not followed up in memory already."""
+    def read(self) -> bool:
+        """Take the next chunk of changed rows that were not followed up in memory already; True
+        where there may be more."""
         known = {(key, dirty) for _, key, dirty in self.followed}
         rows = [Row(*row) for row in lifecycle.dirty_rows(self.store, CHUNK + len(known))]
-        return [row for row in rows if (row.key, row.dirty) not in known]
+        self.backlog = {row.key: row for row in rows if (row.key, row.dirty) not in known}
+        return len(self.backlog) >= CHUNK
 
-    def obey(self, rows: list[Row], now: Now) -> list[Running]:
+    def settle(self, now: Now) -> None:
+        """Inside a transaction: look again at what is held by its needs among what was read. It may
+        be newer than the last requests that were taken, and will no longer count as changed."""
+        for row in self.backlog.values():
+            if row.held & HELD_NEEDS and row.status == Status.QUE:
+                lifecycle.settle(self.store, row.key, now=now)
+
+    def obey(self, requests: list[lifecycle.Request], now: Now) -> list[Running]:
         """Settle needs and carry out requests on tasks that do not run; returns the running ones
         that are to be ended. Call it inside a transaction."""
         for key in lifecycle.unsettled(self.store):
             lifecycle.settle(self.store, key, now=now)
         to_end = []
-        for row in rows:
-            if not row.request:
-                continue
-            if row.status == "RUN":
-                running = self.table.by_key.get(row.key)
+        for request in requests:
+            self.overtaken(request.key)
+            if request.status == Status.RUN:
+                running = self.table.by_key.get(request.key)
                 if running is not None and running.ladder is None:
                     to_end.append(running)
-            elif row.request == "remove":
-                self._remove(row)
-            elif row.status == "QUE":
-                lifecycle.end_waiting(self.store, row.key, STOPPED, now=now)
+            elif request.what == "remove":
+                self._remove(request)
+            elif request.status == Status.QUE:
+                lifecycle.end_waiting(self.store, request.key, STOPPED, now=now)
         return to_end
 
-    def _remove(self, row: Row) -> None:
-        lifecycle.delete(self.store, row.key)
-        if row.made or not self.run.shared:
-            self.remove_pidfile(row.manager, row.queue, row.file)
-        for number in range(row.attempts + 2):
-            for name in self.places.log_files(row.manager, row.queue, row.id, number):
+    def _remove(self, task: lifecycle.Request) -> None:
+        lifecycle.delete(self.store, task.key)
+        if task.made or not self.run.shared:
+            self.remove_pidfile(task.manager, task.queue, task.file)
+        for number in range(task.attempts + 2):
+            for name in self.places.log_files(task.manager, task.queue, task.id, number):
                 self._remove_log(name)
 
     def _remove_log(self, path: str) -> None:
@@ -109,26 +118,38 @@ class Publisher:
         except OSError as error:
             self.say(f"cannot remove the PID-file {manager}/{queue}/{file}: {error}")
 
-    def publish(self, rows: list[Row]) -> None:
-        """Write the PID-files of these rows; what cannot be written now is said and left."""
-        for row in rows:
-            if row.request == "remove" and row.status in ("OK", "ERR"):
-                continue
-            try:
-                made = self._publish(row)
-            except pidfile.NameTaken:
-                made = False
-                self.say(
-                    f"{self.run.path}/{row.manager}/{row.queue}/{row.file} is not ltspec's:"
-                    " its name is taken, it is left alone"
-                )
-            except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
-                made = bool(row.made)
-                self.say(f"the place of the PID-file of {row.queue}/{row.id} is blocked: {error}")
-            self.followed.append((int(made), row.key, row.dirty))
+    def overtaken(self, key: int) -> None:
+        """This task's PID-file is written by a start or an end: what was read of it is old."""
+        self.backlog.pop(key, None)
+
+    def publish(self, called: Callable[[], bool]) -> None:
+        """Write the PID-files of the rows that were read, at least one and until `called`; what
+        cannot be written now is said and left."""
+        while self.backlog:
+            row = next(iter(self.backlog.values()))
+            if row.request != "remove" or row.status not in ("OK", "ERR"):
+                self.followed.append((int(self._try(row)), row.key, row.dirty))
+            del self.backlog[row.key]
+            if called():
+                return
+
+    def _try(self, row: Row) -> bool:
+        """True where the PID-file in place is ours. Raises OSError: to be tried again."""
+        try:
+            return self._publish(row)
+        except pidfile.NameTaken:
+            self.say(
+                f"{self.run.path}/{row.manager}/{row.queue}/{row.file} is not ltspec's:"
+                " its name is taken, it is left alone"
+            )
+            return False
+        except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
+            self.say(f"the place of the PID-file of {row.queue}/{row.id} is blocked: {error}")
+            return bool(row.made)
 
     def publish_end(self, running: Running, end: End, dirty: int) -> None:
         """The final PID-file of an attempt that has just ended, without a look at the catalogue."""
+        self.overtaken(running.key)
         data = pidfile.content(end.status, end.detail, running.spec.start_parameters)
         try:
             self.run.publish(

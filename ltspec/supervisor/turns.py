@@ -409,6 +409,7 @@ class Turns:
             self.publisher.say(f"the journal of starts cannot be written: {error.strerror}")
 
     def _publish_running(self, prepared: starting.Prepared) -> int | None:
+        self.publisher.overtaken(prepared.task.key)
         try:
             return starting.publish_running(self.publisher.run, prepared)
         except pidfile.NameTaken as error:

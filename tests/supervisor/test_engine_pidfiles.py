@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from ltspec.catalogue import enqueue
+from ltspec.model import Need
+
 
 @pytest.fixture
 def busy(engine, host):
@@ -219,3 +222,51 @@ class TestPanelsDirectory:
         host.release(gate)
         engine.ended("q/b")
         assert host.pidfile("q/b").read_text() == "the panel's now\n"
+
+
+@pytest.fixture
+def looked_at(engine, host, busy):
+    """`looked_at()`: the supervisor has followed up whatever is committed, told of it or not."""
+
+    def look():
+        host.pidfile("common").unlink()
+        engine.until(lambda: host.pidfile("common").exists(), what="published again")
+        clean = "SELECT 1 FROM task WHERE dirty > 0"
+        engine.until(lambda: engine.store.row(clean) is None, what="everything is followed up")
+
+    return look
+
+
+def test_task_that_was_followed_up_before_anybody_told_of_it_runs(engine, busy, looked_at):
+    engine.write(engine.spec("late", needs=(Need("done"),)))
+    looked_at()
+    engine.connection.sync(20)
+    assert engine.ended("late")[0].status == "OK"
+    busy()
+
+
+def test_request_that_was_followed_up_before_anybody_told_of_it_is_obeyed(engine, busy, looked_at):
+    with engine.store.write():
+        enqueue.request(engine.store, engine.task("q/c").key, "stop")
+    looked_at()
+    engine.connection.sync(20)
+    assert engine.ended("q/c")[0].detail == "stopped"
+    with engine.store.write():
+        enqueue.request(engine.store, engine.task("q/b").key, "remove")
+    looked_at()
+    engine.connection.sync(20)
+    assert engine.find("q/b") is None
+    for gate in ("g0", "g1"):
+        engine.host.release(engine.host.root / gate)
+
+
+def test_nothing_is_kept_ready_behind_a_task_that_runs_long(engine, host, busy):
+    def left():
+        logs = Path(engine.places.log("ltspec", "q", "b", 1)).parent
+        return [*host.pidfile("q/a").parent.glob(".*"), *logs.glob("b=*")]
+
+    engine.until(lambda: not left(), what="what was made ready for q/b is gone")
+    engine.connection.sync(20)               # asked once more: it is not made again
+    engine.until(lambda: not left(), what="it is gone again")
+    busy()
+    assert host.status("q/b") == "OK"

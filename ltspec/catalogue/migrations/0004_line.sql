@@ -5,3 +5,5 @@ DROP INDEX task_live;
 DROP INDEX task_history;
 DROP INDEX attempt_running;
 CREATE INDEX task_line ON task (manager, queue, status, ended, position);
+-- What is asked of tasks is found without a look at what else has changed.
+CREATE INDEX task_request ON task (key) WHERE request <> '';

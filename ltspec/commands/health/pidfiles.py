@@ -76,7 +76,8 @@ def strangers(store: Store, run_dir: str) -> Iterator[Stranger]:
         manager, _, queue = os.path.relpath(folder, run_dir).partition("/")
         for name in files:
             own = name[1:-4] if name.startswith(".") and name.endswith(".new") else name
-            if folder != run_dir and (own != name or (manager, queue, name) not in known):
+            # That of a task may be its next one: the supervisor makes it ready, or takes it over.
+            if folder != run_dir and (manager, queue, own) not in known:
                 path = os.path.join(folder, name)
                 yield Stranger(path, locks.is_locked(path))
 
