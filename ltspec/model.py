@@ -5,7 +5,8 @@ importing dataclasses; all of them are immutable.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 from ltspec.states import Outcome, Status
@@ -107,14 +108,12 @@ class TaskSpec(NamedTuple):
 
     def to_json(self) -> str:
         """The stored form: the fields that differ from their default, as one JSON object."""
-        import json
-
         changed = {
             field: value
             for field, value, default in zip(self._fields, self, _DEFAULTS, strict=True)
             if value != default
         }
-        return json.dumps(changed, ensure_ascii=False, separators=(",", ":"))
+        return _encoder()(changed)
 
     @classmethod
     def from_json(cls, text: str) -> "TaskSpec":
@@ -126,6 +125,13 @@ class TaskSpec(NamedTuple):
             if field in values:
                 values[field] = convert(values[field])
         return cls(**values)
+
+
+@cache
+def _encoder() -> Callable[[object], str]:
+    import json
+
+    return json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 _DEFAULTS: tuple[object, ...] = (None, *TaskSpec._field_defaults.values())

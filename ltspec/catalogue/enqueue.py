@@ -68,6 +68,11 @@ class _Batch:
         self.queues: set[tuple[str, str]] = set()
 
     def take(self, spec: TaskSpec) -> Change:
+        if spec.queue and (spec.manager, spec.queue) in self.queues:
+            verdict = self.decide(None, spec)        # one of many new ones, most likely
+            key = self._insert(spec) if verdict.action == "created" else None
+            if key is not None:
+                return Change(spec, verdict, key)
         row = self.store.row(
             "SELECT key, status, outcome, hash, ended, attempts FROM task"
             " WHERE manager = ? AND queue = ? AND id = ?",
@@ -116,18 +121,22 @@ class _Batch:
         _refuse_drained(self.store, spec)
         self.queues.add(place)
 
-    def _insert(self, spec: TaskSpec) -> int:
-        self.position += 1
+    def _insert(self, spec: TaskSpec) -> int | None:
+        """The key of its new row; None where there is one of it already."""
         held, due, due_boot = _held(spec, self.now)
         cursor = self.store.execute(
             "INSERT INTO task (manager, queue, id, file, name, status, priority, position, held,"
             " due, due_boot, boot_id, accepted, source, tags, hash, spec)"
-            " VALUES (?,?,?,?,?,'QUE',?,?,?,?,?,?,?,?,?,?,?)",
+            " VALUES (?,?,?,?,?,'QUE',?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (manager, queue, id)"
+            " DO NOTHING",
             (spec.manager, spec.queue, spec.id, _file(self.store, spec), spec.name, spec.priority,
-             self.position, held, due, due_boot, self.boot_id if due_boot is not None else None,
+             self.position + 1, held, due, due_boot, self.boot_id if due_boot is not None else None,
              self.now.wall, spec.source, " ".join(spec.tags), spec.hash, spec.to_json()),
         )
-        return int(cursor.lastrowid or 0)
+        if not cursor.rowcount:
+            return None
+        self.position += 1
+        return cursor.lastrowid
 
     def _update(
         self, key: int, existing: Existing | None, spec: TaskSpec, verdict: Verdict

@@ -39,6 +39,7 @@ class Ready(NamedTuple):
     made: int
     dirty: int
     spec: str
+    needed: int                   # others need it: its end decides about them
     slots: int                    # of its line; 0 while that is paused
 
 
@@ -55,6 +56,7 @@ def next_ready(store: Store, manager: str, queue: str) -> Ready | None:
     """The task whose turn it is: the highest priority, then the lowest position (DESIGN 4)."""
     row = store.row(
         "SELECT key, manager, queue, id, file, attempts, retried, made, dirty, spec,"
+        " EXISTS (SELECT 1 FROM need WHERE needed = task.key),"
         " coalesce((SELECT slots FROM queue WHERE queue.manager = task.manager"
         " AND name = task.queue AND paused = 0), 0) FROM task"
         " WHERE status = 'QUE' AND held = 0 AND request = '' AND manager = ? AND queue = ?"

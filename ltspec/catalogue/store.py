@@ -39,6 +39,7 @@ class Store:
         self.execute = connection.execute
         self.executemany = connection.executemany
         self._durable = False
+        self.transactions = 0            # begun on this connection
         self._transaction = Transaction(self)
         # Lines (manager, queue) in which `lifecycle` has made a task ready; the loop empties it.
         self.released: set[tuple[str, str]] = set()
@@ -96,6 +97,7 @@ class Transaction:
 
     def __enter__(self) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
+        self._store.transactions += 1
         self._store.execute = self._connection.plain_execute
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
@@ -213,8 +215,8 @@ def open_store(path: str, *, create: bool = False, read_only: bool = False) -> S
     connection = _connect(path, mode)
     try:
         _prepare(connection, path, create=create)
-        if not read_only:                # 4 MB, which is SQLite's default with pages of 4 KiB
-            connection.execute("PRAGMA wal_autocheckpoint=4000")
+        if not read_only:                # 16 MB: a checkpoint writes each page once, and waits
+            connection.execute("PRAGMA wal_autocheckpoint=16000")
     except BaseException:
         connection.close()
         raise

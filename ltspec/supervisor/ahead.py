@@ -22,13 +22,15 @@ class Ahead:
         self._run = run
         self._full: dict[Line, None] = {}        # no slot is free: the next may be made ready
         self._prepared: dict[Line, starting.Prepared] = {}
+        self._quiet: dict[Line, int] = {}        # when it was read
 
     def may_prepare(self, line: Line) -> None:
         """This line's last slot has just been taken."""
         self._full[line] = None
 
-    def prepare(self) -> None:
-        """While nothing else is to do: open what the next starts need."""
+    def prepare(self, quiet: int) -> None:
+        """While nothing else is to do: open what the next starts need. `quiet`: the number of the
+        present quiet time."""
         while self._full and len(self._prepared) < AT_ONCE:
             line, _ = self._full.popitem()
             task = None if line in self._prepared else lifecycle.next_ready(self._store, *line)
@@ -42,17 +44,26 @@ class Ahead:
                 prepared.close()
             else:
                 self._prepared[line] = prepared
+                self._quiet[line] = quiet
 
     def seen(self, line: Line | None) -> starting.Prepared | None:
         """What is ready in this line; it stays here."""
         return self._prepared.get(line) if line else None
 
+    def known(self, line: Line, quiet: int) -> lifecycle.Ready | None:
+        """Whose turn it is in this line, where that need not be asked: nobody has written since it
+        was, and its PID-file had been published already."""
+        prepared = self._prepared.get(line)
+        if prepared is None or self._quiet[line] != quiet or not prepared.task.made:
+            return None
+        return prepared.task
+
     def take(self, task: lifecycle.Ready) -> starting.Prepared:
         """What is ready for this task, or made so now. Raises OSError as `starting.prepare`."""
         ahead = self._prepared.pop((task.manager, task.queue), None)
         if ahead is not None:
-            if ahead.task == task:
-                return ahead
+            if ahead.task._replace(made=task.made, dirty=task.dirty) == task:
+                return ahead._replace(task=task)
             ahead.discard(self._places, self._run)
         return starting.prepare(task, self._places, self._run)
 

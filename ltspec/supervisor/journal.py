@@ -12,7 +12,8 @@ catalogue on the disk may not have: a slot for each start since the two were las
     (blank)    it could not be done, or the catalogue knows of it
 
 The header names the boot, and the catalogue's state from which the slots count (the setting
-`journal`): one that belongs to a catalogue of another day is not taken for this one's.
+`journal`): one that belongs to a catalogue of another day is not taken for this one's. Each slot
+names the state too; those of an older one are what was there before.
 
 It lies in a directory of its own because of ext4 without a journal, on which fdatasync(2) also
 writes the block of the inode table, and thus whatever has changed in the fifteen inodes beside: the
@@ -31,7 +32,7 @@ from ltspec.paths import Places
 
 SETTING = "journal"
 _SLOT = 256                # bytes, blank-filled, with a newline; divides a sector of the disk
-SLOTS = 255                # beside the header: 64 KiB; more than most hosts start in a second
+SLOTS = 1023               # beside the header: 256 KiB; more than a host starts in a second
 _SIZE = _SLOT * (SLOTS + 1)
 _PAGE = 4096
 # FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_TOPDIR_FL of <linux/fs.h>
@@ -63,13 +64,14 @@ class Journal:
         _make_place(places)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self._file = os.open(places.journal, flags, 0o600)
+        self._state = ""
         self._slots: dict[tuple[int, int], int] = {}     # by the task's key and the attempt
         self._named: set[int] = set()
-        self._used = 0
+        self._used = SLOTS                   # until it is begun
         self._words = ""                     # of the slot that is written now
         if os.fstat(self._file).st_size != _SIZE:
             os.ftruncate(self._file, 0)
-            self._write_all(_line("-"))
+            os.pwrite(self._file, _line("-") + _line("") * SLOTS, 0)
             os.fsync(self._file)             # from here on only what is in it changes
 
     @property
@@ -83,12 +85,14 @@ class Journal:
         return key in self._named
 
     def restart(self, state: str) -> None:
-        """Begin anew: the catalogue has been synced and calls its state `state`.
+        """Begin anew: the catalogue has been synced and calls its state `state`; what stands in the
+        slots is of another one.
 
         Where that cannot be written it is full: a start in it would be of a state that is over.
         """
         self._used = SLOTS
-        self._write_all(_line(f"{state} {self._boot_id}"))
+        os.pwrite(self._file, _line(f"{state} {self._boot_id}"), 0)
+        self._state = state
         self._slots.clear()
         self._named.clear()
         self._used = 0
@@ -98,8 +102,8 @@ class Journal:
         self._used += 1
         self._slots[start.key, start.number] = self._used
         self._named.add(start.key)
-        self._words = f"{start.token} {start.key} {start.number} {start.wall!r} {start.boot!r} " \
-                      f"{start.hash or '-'} "
+        self._words = f"{self._state} {start.token} {start.key} {start.number} {start.wall!r} " \
+                      f"{start.boot!r} {start.hash or '-'} "
         self._write("about")
         # Has the kernel begin to write it out; nothing is dropped that is not on the disk. Not the
         # whole file: a page that is dropped would be read again at the next start.
@@ -126,9 +130,6 @@ class Journal:
 
     def _write(self, state: str) -> None:
         os.pwrite(self._file, _line(self._words + state), self._used * _SLOT)
-
-    def _write_all(self, header: bytes) -> None:
-        os.pwrite(self._file, header + _line("") * SLOTS, 0)
 
 
 def _make_place(places: Places) -> None:
@@ -165,7 +166,10 @@ def read(places: Places) -> Contents | None:
     if len(words) != 2:
         return None
     state, boot_id = words
-    entries = [entry for line in lines if (entry := _entry(line.split(), boot_id))]
+    entries = [
+        entry for line in lines
+        if line.startswith(state + " ") and (entry := _entry(line.split()[1:], boot_id))
+    ]
     return Contents(state, boot_id, entries)
 
 

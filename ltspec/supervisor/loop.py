@@ -28,6 +28,7 @@ from ltspec.supervisor.talk import Talk
 from ltspec.supervisor.turns import Turns
 from ltspec.supervisor.watching import Watcher
 
+POLITE_SECONDS = 0.25      # how long PID-files of many tasks give way to hand-overs
 FLUSH_SECONDS = 0.02       # how long a commit of its own may wait for the next turn's
 WALL_LOOK_SECONDS = 60.0   # instants are looked at again this often: the wall clock may jump
 
@@ -77,6 +78,7 @@ class Supervisor:
         self.due: tuple[float | None, float | None] = (None, None)
         self.idle_since: float | None = None
         self.must_stay = False
+        self.polite_until: float | None = None       # boot clock; while PID-files are behind
         self.heard = -1            # Store.version: what was committed up to it was taken in
         self.leaving = False
 
@@ -114,7 +116,7 @@ class Supervisor:
         turns = self.turns
         hurry = turns.unflushed or turns.ahead.is_busy
         if hurry and timeout != 0 and not self.agenda.is_waiting(now.boot):
-            turns.ahead.prepare()
+            turns.prepare()
             soon = FLUSH_SECONDS if timeout is None else min(timeout, FLUSH_SECONDS)
             events = self.epoll.poll(soon)
             if events:
@@ -191,8 +193,12 @@ class Supervisor:
         return self.agenda.look or bool(self.publisher.backlog)
 
     def _follow_up(self, now: Now) -> None:
-        """Write PID-files until something happens: of many at once, hand-overs come between."""
-        self.turns.ahead.prepare()
+        """Write PID-files until something happens: of many at once, hand-overs come between. Who
+        waits for them waits a little longer, but not for all the tasks that end meanwhile.
+        """
+        self.turns.prepare()
+        if self.polite_until is None:
+            self.polite_until = now.boot + POLITE_SECONDS
         if not self.publisher.backlog:
             self.agenda.look = self.publisher.read()
             if self.store.version() != self.heard:
@@ -200,9 +206,12 @@ class Supervisor:
                     self.publisher.settle(now)
                 for line in self.store.released:
                     self.turns.may_start(line)
-        self.publisher.publish(self._is_called)
+        is_polite = now.boot < self.polite_until
+        self.publisher.publish(self._is_called if is_polite else lambda: False)
         if self.agenda.look and not self.publisher.backlog:
             self.turns.flush()           # the next chunk is looked for behind them
+        if not self._is_behind:
+            self.polite_until = None
 
     def _is_called(self) -> bool:
         return bool(self.epoll.poll(0, 1))

@@ -59,15 +59,15 @@ class Publisher:
         self.places = places
         self.table = table
         self.say = say
-        self.followed: list[tuple[int, int, int]] = []   # flushed with the next transaction
+        self.followed: dict[int, tuple[int, int]] = {}   # made, dirty; flushed with the next commit
         self.backlog: dict[int, Row] = {}                # read, PID-file not written yet
 
     def read(self) -> bool:
         """Take the next chunk of changed rows that were not followed up in memory already; True
         where there may be more."""
-        known = {(key, dirty) for _, key, dirty in self.followed}
+        known = {key: dirty for key, (_, dirty) in self.followed.items()}
         rows = [Row(*row) for row in lifecycle.dirty_rows(self.store, CHUNK + len(known))]
-        self.backlog = {row.key: row for row in rows if (row.key, row.dirty) not in known}
+        self.backlog = {row.key: row for row in rows if known.get(row.key) != row.dirty}
         return len(self.backlog) >= CHUNK
 
     def settle(self, now: Now) -> None:
@@ -128,7 +128,7 @@ class Publisher:
         while self.backlog:
             row = next(iter(self.backlog.values()))
             if row.request != "remove" or row.status not in ("OK", "ERR"):
-                self.followed.append((int(self._try(row)), row.key, row.dirty))
+                self.followed[row.key] = int(self._try(row)), row.dirty
             del self.backlog[row.key]
             if called():
                 return
@@ -157,7 +157,7 @@ class Publisher:
             )
         except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
             self.say(f"the place of the PID-file of {running.spec.reference} is blocked: {error}")
-        self.followed.append((1, running.key, dirty))
+        self.followed[running.key] = 1, dirty
 
     def _publish(self, row: Row) -> bool:
         running = self.table.by_key.get(row.key)
@@ -207,8 +207,18 @@ class Publisher:
 
     def flush(self) -> None:
         """Mark as clean what was followed up; call it inside a transaction."""
-        if self.followed:
-            lifecycle.clean(self.store, self.followed)
+        lifecycle.clean(
+            self.store, [(made, key, dirty) for key, (made, dirty) in self.followed.items()]
+        )
+
+    def current(self, task: lifecycle.Ready) -> lifecycle.Ready:
+        """The task, knowing whose the PID-file in its place is; call it inside a transaction."""
+        followed = self.followed.get(task.key)
+        if followed is None:
+            return task
+        made, dirty = followed
+        lifecycle.clean(self.store, [(made, task.key, dirty)])
+        return task._replace(made=made)
 
     def flushed(self) -> None:
         """The transaction that `flush` was part of is committed."""

@@ -18,7 +18,8 @@ class Running:
     __slots__ = (
         "_failure",
         "deadline", "ended_by", "error_fd", "file", "finished", "group", "id", "is_over", "key",
-        "ladder", "lock", "manager", "number", "pid", "pidfd", "published", "queue", "retried",
+        "ladder", "lock", "manager", "needed", "number", "pid", "pidfd", "published", "queue",
+        "quiet", "retried",
         "script", "seen", "spec", "started_boot", "survivors", "ticks", "token", "uid",
     )
 
@@ -41,6 +42,8 @@ class Running:
         script: str | None = None,
         group: str = "",
         ended_by: str = "",
+        needed: bool = False,
+        quiet: int = -1,
     ) -> None:
         self.key = key
         self.number = number
@@ -61,6 +64,8 @@ class Running:
         self.script = script
         self.group = group             # its control group, "" where it has none of its own
         self.ended_by = ended_by
+        self.needed = needed           # others need it, as was known in the quiet time
+        self.quiet = quiet             # of this number, in which it was started
         self.seen: Any = None          # states.Seen once the process has ended
         self.is_over = False           # it waits for the commit of its end
         self.ladder: Any = None        # stopping.Ladder while ltspec ends it

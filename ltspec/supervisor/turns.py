@@ -29,6 +29,7 @@ from ltspec.supervisor.ahead import Ahead
 from ltspec.supervisor.control import Control
 from ltspec.supervisor.journal import SETTING, Journal
 from ltspec.supervisor.publishing import Publisher
+from ltspec.supervisor.quiet import Quiet
 from ltspec.supervisor.running import Running, Table
 from ltspec.supervisor.scheduling import retry_delay
 
@@ -79,6 +80,7 @@ class Turns:
         self._over: list[Running] = []                   # ended, not committed
         self._postponed: set[int] = set()                # told of in the log
         self._unrecorded: list[lifecycle.Start] = []     # started, not committed
+        self._quiet = Quiet(store)
         self._afterwards: list[Ended] = []               # committed, to be reaped and published
         self._announced: lifecycle.Start | None = None   # in the journal, not synced
         self._groups: list[str] = []                     # whose task has left processes in them
@@ -132,15 +134,27 @@ class Turns:
     def _transact(self, now: Now, over: list[Running]) -> tuple[list[Ended], bool]:
         """What has ended, and whether something was started and more may be."""
         with self.store.write():
-            self.publisher.flush()       # first: a start must know whose the PID-file in place is
-            known = [lifecycle.before_end(self.store, one.key, one.number) for one in over]
+            self._quiet.look()
+            known = [self._before_end(one) for one in over]
             more = any(decides for _, decides in known)
             if not more:
                 more = self._start_next(now, over)
+            self.publisher.flush()
             ended = [self._commit_end(running, said, now)
                      for running, (said, _) in zip(over, known, strict=True)]
             self._record_starts()
         return ended, more or bool(self.store.released)
+
+    def _before_end(self, running: Running) -> tuple[Finish | None, bool]:
+        """As `lifecycle.before_end`; known without a query where nobody has written since it was
+        started, for then nobody said or asked anything."""
+        if running.quiet == self._quiet.number:
+            return None, running.needed
+        return lifecycle.before_end(self.store, running.key, running.number)
+
+    def prepare(self) -> None:
+        """While nothing else is to do: make the next starts ready."""
+        self.ahead.prepare(self._quiet.number)
 
     def _announce(self, now: Now) -> None:
         """Write the start that was made ready for the first line into the journal, so that the disk
@@ -220,6 +234,7 @@ class Turns:
 
     def _record(self) -> None:
         """Inside a transaction: what was followed up, and what was started."""
+        self._quiet.own()
         self.publisher.flush()
         self._record_starts()
 
@@ -298,13 +313,17 @@ class Turns:
         for line in self.store.released:
             self.may_start(line)
             self.agenda.look = self.agenda.changed = self.times_changed = True
+            self._quiet.over()
         self.store.released.clear()
         while self._lines and running_now < self.max_running:
             line = next(iter(self._lines))
             del self._lines[line]
-            task = lifecycle.next_ready(self.store, *line)
+            task = self.ahead.known(line, self._quiet.number) or lifecycle.next_ready(
+                self.store, *line
+            )
             if task is None:
                 continue
+            task = self.publisher.current(task)
             free = task.slots - self.table.taken[line] + freed.count(line)
             if free <= 0:
                 continue
@@ -429,7 +448,7 @@ class Turns:
             pidfd=os.pidfd_open(launched.pid), started_boot=start.boot, retried=task.retried,
             uid=prepared.user.uid if prepared.user else os.geteuid(),
             lock=launched.lock, error_fd=launched.error_fd, script=launched.script,
-            group=launched.group,
+            group=launched.group, needed=bool(task.needed), quiet=self._quiet.number,
         )
         if running.lock is not None:
             pidfile.fill_pid(running.lock, running.pid)

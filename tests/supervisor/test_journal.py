@@ -95,7 +95,7 @@ def test_slot_of_somebody_else_is_left_out(places, written):
     write(written, start(7))
     file = Path(places.journal)
     lines = file.read_text().splitlines(keepends=True)
-    lines[2] = "a b c d e f g".ljust(255) + "\n"
+    lines[2] = "state-1 b c d e f g h".ljust(255) + "\n"
     file.write_text("".join(lines))
     assert [entry.start.key for entry in entries(places)] == [7]
 
