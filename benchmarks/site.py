@@ -151,7 +151,8 @@ class Site:
     def _serves(self, pid: int) -> bool:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            return b"-m" in words and os.fsencode(self.places.state_dir) in words
+            ours = any(word.startswith(b"ltspec.") for word in words)
+            return ours and os.fsencode(self.places.state_dir) in words
         return False
 
     def end(self) -> None:

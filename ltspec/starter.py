@@ -5,8 +5,8 @@ started, and the lock for that, are the client's.
 """
 
 import os
-import sys
 
+from ltspec import program
 from ltspec.errors import CannotDo, SupervisorError
 from ltspec.paths import SYSTEM_PATH, Places
 
@@ -55,7 +55,7 @@ def start(
     if without_scope:
         scope, dies_with = [], "this login or unit"
     argv = [
-        *scope, sys.executable, "-I", "-m", "ltspec.supervisor.guardian", "--detach",
+        *scope, *program.words("ltspec.supervisor.guardian"), "--detach",
         "--state-dir", places.state_dir, "--run-dir", places.run_dir,
         "--ready-fd", str(writing), "--start-lock-fd", str(lock), "--dies-with", dies_with,
     ]

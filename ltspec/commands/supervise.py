@@ -33,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
     """
     import fcntl
 
+    from ltspec import program
     from ltspec.paths import make_private
     from ltspec.starter import fixed_environment
 
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX)
         os.set_inheritable(lock, True)
         argv = [
-            sys.executable, "-I", "-m", "ltspec.supervisor.guardian", "--state-dir",
+            *program.words("ltspec.supervisor.guardian"), "--state-dir",
             where.state_dir, "--run-dir", where.run_dir, "--start-lock-fd", str(lock),
         ]
         os.execve(sys.executable, argv, fixed_environment())

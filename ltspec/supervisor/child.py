@@ -2,11 +2,13 @@
 
 import _socket  # as in `door`
 import os
-import signal
 import sys
 import time
 
+from ltspec import program
 from ltspec.supervisor.orders import Orders
+
+_SIGHUP = 1     # `signal` is half of what the guardian would load
 
 
 class Child:
@@ -60,7 +62,7 @@ def start(arguments: Orders, ready: int) -> Child:
     waits for the first one, -1 where nobody does. Raises OSError."""
     ours, theirs = _socket.socketpair()
     argv = [
-        sys.executable, "-I", *_program(arguments.supervisor),
+        *_program(arguments.supervisor),
         *arguments.words("state_dir", "run_dir", "lock_fd", "listen_fd", "idle_exit", "dies_with",
                          "supervisor"),
         "--control-fd", str(theirs.fileno()),
@@ -73,7 +75,7 @@ def start(arguments: Orders, ready: int) -> Child:
         os.set_inheritable(number, True)
     try:
         pid = os.posix_spawn(
-            argv[0], argv, dict(os.environ), setsigmask=(), setsigdef=(signal.SIGHUP,)
+            argv[0], argv, dict(os.environ), setsigmask=(), setsigdef=(_SIGHUP,)
         )
     except OSError:
         ours.close()
@@ -88,4 +90,6 @@ def start(arguments: Orders, ready: int) -> Child:
 
 def _program(supervisor: str) -> list[str]:
     """The supervisor's program; the fault tests give a file of their own."""
-    return [supervisor] if supervisor else ["-m", "ltspec.supervisor.main"]
+    if supervisor:
+        return [sys.executable, "-I", supervisor]
+    return program.words("ltspec.supervisor.main")

@@ -7,10 +7,15 @@ never a second one, and no command finds the door closed while one is restarted.
 import _socket  # the C module: `socket` is a fifth of the guardian's start
 import fcntl
 import os
-import signal
 import stat
 import time
-from collections.abc import Callable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable
+else:
+    import _signal as signal  # as in `guardian`
 
 LOCK_SECONDS = 10
 LEAVING_SECONDS = 0.5
@@ -26,7 +31,7 @@ def lock_path(state_dir: str) -> str:
     return state_dir + "/supervisor.lock"
 
 
-def take_lock(path: str, waiting: Callable[[str], None] | None = None) -> int:
+def take_lock(path: str, waiting: "Callable[[str], None] | None" = None) -> int:
     """The lock that guardian and supervisor share; waits for one that is just leaving.
 
     Raises CannotGuard after LOCK_SECONDS. With `waiting`, which is told who has it, it waits as
@@ -140,7 +145,7 @@ def renewed(listening: int, state_dir: str) -> int:
 
 
 def open_doors(
-    state_dir: str, run_dir: str, waiting: Callable[[str], None] | None
+    state_dir: str, run_dir: str, waiting: "Callable[[str], None] | None"
 ) -> tuple[int, int]:
     """Take the lock and open the door: (lock, supervisor.sock).
 

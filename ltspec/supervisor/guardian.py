@@ -16,17 +16,20 @@ It must not import anything large and must never wait for anything but its event
 
 import os
 import select
-import signal
 import sys
 import time
 
+from ltspec import program
 from ltspec.supervisor import brake, child, door, orders, orphans
 from ltspec.supervisor.child import Child
 from ltspec.supervisor.orders import Orders
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from typing import NoReturn
+else:
+    import _signal as signal  # the C module: the enums of `signal` are half of what is loaded
 
 START_FAILED = 5
 ASKING = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
@@ -177,7 +180,7 @@ def exec_guardian(arguments: Orders) -> "NoReturn":
     for number in (arguments.lock_fd, arguments.listen_fd):
         os.set_inheritable(number, True)
     os.execv(sys.executable, [
-        sys.executable, "-I", "-m", "ltspec.supervisor.guardian",
+        *program.words("ltspec.supervisor.guardian"),
         *arguments.words("state_dir", "run_dir", "lock_fd", "listen_fd", "idle_exit", "dies_with",
                          "supervisor"),
     ])

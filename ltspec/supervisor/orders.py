@@ -4,7 +4,9 @@ Not for people, so no argparse: it is a third of the guardian's start, and someb
 The words stay the same from version to version: a reload hands those of the old program to the new.
 """
 
-from collections.abc import Iterable, Sequence
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 
 class Orders:
@@ -29,7 +31,7 @@ class Orders:
                 for word in (f"--{name.replace('_', '-')}", str(given[name]))]
 
 
-def read(words: Sequence[str]) -> Orders:
+def read(words: "Sequence[str]") -> Orders:
     """Orders from a command line. Raises AttributeError, IndexError,
     ValueError where it is not one that we have written."""
     orders = Orders()
@@ -43,6 +45,6 @@ def read(words: Sequence[str]) -> Orders:
     return orders
 
 
-def _pairs(words: Sequence[str]) -> Iterable[tuple[str, str]]:
+def _pairs(words: "Sequence[str]") -> "Iterable[tuple[str, str]]":
     for at in range(0, len(words), 2):
         yield words[at].removeprefix("--").replace("-", "_"), words[at + 1]

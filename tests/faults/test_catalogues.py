@@ -153,7 +153,7 @@ def test_catalogue_of_an_older_version_is_brought_up_to_date_with_its_tasks(
 
 
 def test_migration_on_a_full_disk_leaves_the_old_catalogue_as_it_was(make_disk):
-    disk = make_disk(512)
+    disk = make_disk(1024)
     disk.state_dir.mkdir(mode=0o700)
     path = disk.state_dir / "catalogue.db"
     with sqlite3.connect(disk.host.root / "old.db") as old:
