@@ -123,14 +123,15 @@ def apply(
         _strings(paths), settings, extra_vars=extra_vars or {}, tags=tags, skip_tags=skip_tags
     )
     reading.raise_errors(problems)
-    how = {"force": rerun, "remove_missing": remove_missing,
-           "partial_files": bool(tags or skip_tags)}
+    chosen = bool(tags or skip_tags)
     if check:
-        declared = declaring.rehearse(where, loaded, settings, **how)
+        declared = declaring.rehearse(where, loaded, settings, force=rerun,
+                                      remove_missing=remove_missing, partial_files=chosen)
     else:
         with session.connect(where, idle_exit=settings.idle_exit) as connection:
             with contextlib.closing(session.writer(where)) as writing, writing.write(durable=True):
-                declared = declaring.declare(writing, loaded, settings, **how)
+                declared = declaring.declare(writing, loaded, settings, force=rerun,
+                                             remove_missing=remove_missing, partial_files=chosen)
             session.tell(where, connection)
     with _reading(where) as store:
         if store is not None and wait and not check:

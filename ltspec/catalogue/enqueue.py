@@ -44,14 +44,18 @@ def enqueue(
     *,
     now: Now,
     boot_id: str,
+    texts: Iterable[str] | None = None,
 ) -> list[Change]:
     """Write all of `specs` (their order is their order in the queue); call it inside `write`.
+
+    `texts`: their stored form (`TaskSpec.to_json`), where it was made before.
 
     Raises Refused: a need is unknown, ambiguous or makes a circle, a common task has a queue's
     name, the PID-file's name is another task's, a queue is being drained.
     """
     batch = _Batch(store, decide, now, boot_id)
-    changes = [batch.take(spec) for spec in specs]
+    texts = map(TaskSpec.to_json, specs) if texts is None else texts
+    changes = [batch.take(spec, text) for spec, text in zip(specs, texts, strict=True)]
     batch.link_needs(changes)
     return changes
 
@@ -67,10 +71,10 @@ class _Batch:
         self.position = store.row("SELECT coalesce(max(position), 0) FROM task")[0]
         self.queues: set[tuple[str, str]] = set()
 
-    def take(self, spec: TaskSpec) -> Change:
+    def take(self, spec: TaskSpec, text: str) -> Change:
         if spec.queue and (spec.manager, spec.queue) in self.queues:
             verdict = self.decide(None, spec)        # one of many new ones, most likely
-            key = self._insert(spec) if verdict.action == "created" else None
+            key = self._insert(spec, text) if verdict.action == "created" else None
             if key is not None:
                 return Change(spec, verdict, key)
         row = self.store.row(
@@ -88,8 +92,8 @@ class _Batch:
             return Change(spec, verdict, row[0] if row else None)
         if row is None:
             self._check_place(spec)
-            return Change(spec, verdict, self._insert(spec))
-        return Change(spec, self._update(row[0], existing, spec, verdict), row[0])
+            return Change(spec, verdict, self._insert(spec, text))
+        return Change(spec, self._update(row[0], existing, spec, text, verdict), row[0])
 
     def _check_place(self, spec: TaskSpec) -> None:
         """Refuse what would be two things at RUN/MANAGER/NAME (DESIGN 3) or in a closed queue."""
@@ -121,7 +125,7 @@ class _Batch:
         _refuse_drained(self.store, spec)
         self.queues.add(place)
 
-    def _insert(self, spec: TaskSpec) -> int | None:
+    def _insert(self, spec: TaskSpec, text: str) -> int | None:
         """The key of its new row; None where there is one of it already."""
         held, due, due_boot = _held(spec, self.now)
         cursor = self.store.execute(
@@ -131,7 +135,7 @@ class _Batch:
             " DO NOTHING",
             (spec.manager, spec.queue, spec.id, _file(self.store, spec), spec.name, spec.priority,
              self.position + 1, held, due, due_boot, self.boot_id if due_boot is not None else None,
-             self.now.wall, spec.source, " ".join(spec.tags), spec.hash, spec.to_json()),
+             self.now.wall, spec.source, " ".join(spec.tags), spec.hash, text),
         )
         if not cursor.rowcount:
             return None
@@ -139,9 +143,8 @@ class _Batch:
         return cursor.lastrowid
 
     def _update(
-        self, key: int, existing: Existing | None, spec: TaskSpec, verdict: Verdict
+        self, key: int, existing: Existing | None, spec: TaskSpec, text: str, verdict: Verdict
     ) -> Verdict:
-        text = spec.to_json()
         if verdict.action == "unchanged":
             changed = self.store.execute(
                 "UPDATE task SET spec = ?, name = ?, source = ?, tags = ?, priority = ?,"

@@ -50,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
         loaded = reading.load(args, config, fits=beginning.begin)
     from ltspec.commands import declaring
 
+    texts = [task.to_json() for task in loaded.tasks]    # while the supervisor starts
     chosen = bool(args.tags or args.skip_tags)
     with session.connect(
         where, idle_exit=config.idle_exit, begun=beginning.begun
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         with store.write(durable=True):
             declared = declaring.declare(
                 store, loaded, config, force=args.rerun, remove_missing=args.remove_missing,
-                explain=args.diff, partial_files=chosen,
+                explain=args.diff, partial_files=chosen, texts=texts,
             )
         session.tell(where, connection)
     _tell(args, declared)

@@ -48,9 +48,10 @@ def store_settings(store: Store, config: Config) -> list[str]:
 def declare(
     store: Store, loaded: Loaded, config: Config, *, force: bool = False,
     changes_only: bool = False, remove_missing: bool = False, explain: bool = False,
-    partial_files: bool = False,
+    partial_files: bool = False, texts: list[str] | None = None,
 ) -> Declared:
-    """Take the tasks in; call it inside `Store.write`. `explain` fills `placed` (for plan).
+    """Take the tasks in; call it inside `Store.write`. `explain` fills `placed` (for plan), `texts`
+    is for `enqueue`.
 
     `force`, `changes_only`: see `decision.decide`. `partial_files`: --tags chose only some tasks,
     so what is absent is not missing.
@@ -59,7 +60,8 @@ def declare(
     changed = store_settings(store, config)
     before = _definitions(store, loaded) if explain else {}
     decision = partial(decide, force=force, changes_only=changes_only, now=now.wall)
-    changes = enqueue.enqueue(store, loaded.tasks, decision, now=now, boot_id=clock.boot_id())
+    changes = enqueue.enqueue(store, loaded.tasks, decision, now=now, boot_id=clock.boot_id(),
+                              texts=texts)
     missing = [] if partial_files else _missing(store, loaded, changes, remove=remove_missing)
     placed = _placed(store, changes, before) if explain else {}
     return Declared(loaded, changes, missing, changed, placed)

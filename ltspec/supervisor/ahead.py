@@ -62,6 +62,8 @@ class Ahead:
         """What is ready for this task, or made so now. Raises OSError as `starting.prepare`."""
         ahead = self._prepared.pop((task.manager, task.queue), None)
         if ahead is not None:
+            if ahead.task is task:
+                return ahead
             if ahead.task._replace(made=task.made, dirty=task.dirty) == task:
                 return ahead._replace(task=task)
             ahead.discard(self._places, self._run)
