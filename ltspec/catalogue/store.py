@@ -232,13 +232,22 @@ def _make_whole(path: str) -> None:
         connection = _connect(new, "?mode=rw")
         connection.path = path           # of which errors tell
         try:
-            _prepare(connection, path, create=True)
+            _prepare(connection, path, create=True, synced=False)
         finally:
             connection.close()
+        _sync(new)                       # once, for all of it
         os.rename(new, path)
     except BaseException:
         _remove(new)
         raise
+
+
+def _sync(path: str) -> None:
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def _remove(path: str) -> None:
@@ -285,9 +294,11 @@ def _quoted(path: str) -> str:
     return "".join(chr(byte) if byte in plain else f"%{byte:02X}" for byte in os.fsencode(path))
 
 
-def _prepare(connection: sqlite3.Connection, path: str, *, create: bool) -> None:
+def _prepare(
+    connection: sqlite3.Connection, path: str, *, create: bool, synced: bool = True
+) -> None:
     connection.execute("PRAGMA foreign_keys=ON")
-    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute(f"PRAGMA synchronous={'NORMAL' if synced else 'OFF'}")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     newest = newest_version()
     if version == newest:

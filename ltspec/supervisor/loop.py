@@ -28,7 +28,7 @@ from ltspec.supervisor.talk import Talk
 from ltspec.supervisor.turns import Turns
 from ltspec.supervisor.watching import Watcher
 
-POLITE_SECONDS = 0.25      # how long PID-files of many tasks give way to hand-overs
+POLITE_SECONDS = 0.5       # how long PID-files of many tasks give way to hand-overs
 FLUSH_SECONDS = 0.02       # how long a commit of its own may wait for the next turn's
 WALL_LOOK_SECONDS = 60.0   # instants are looked at again this often: the wall clock may jump
 

@@ -167,11 +167,27 @@ def launch(prepared: Prepared, places: Places, lock: int | None) -> Launched:
     """Spawn. Raises process.CannotStart with the words for `ERR cannot start: …`, or OSError where
     it should be tried again."""
     spec = prepared.spec
-    group = ""
-    stdin = -1
     script = script_path(places, spec, prepared.task.key, prepared.task.attempts + 1)
     if script is not None:
         _write_script(places, prepared)
+    try:
+        if prepared.program is not None and script is None and spec.stdin is None:
+            pid = _spawn(prepared, prepared.program, lock, _null())
+            return Launched(pid, lock, None, None, "")
+        return _launch_with_more(prepared, places, lock, script)
+    except OSError as error:
+        if error.errno not in process.TRANSIENT:
+            raise process.CannotStart(process.reason(error)) from error
+        raise
+
+
+def _launch_with_more(
+    prepared: Prepared, places: Places, lock: int | None, script: str | None
+) -> Launched:
+    """One that has a script, input, a control group, or something to do before its exec."""
+    spec = prepared.spec
+    group = ""
+    stdin = -1
     try:
         group = _make_group(prepared)
         stdin = _open_stdin(spec, prepared.user)
@@ -180,17 +196,21 @@ def launch(prepared: Prepared, places: Places, lock: int | None) -> Launched:
             return Launched(pid, lock, None, script, "")
         pid, error_fd = _fork(prepared, places, lock, stdin, group)
         return Launched(pid, lock, error_fd, script, group)
-    except BaseException as error:
+    except BaseException:
         if group:
             cgroup.remove(group)
         if script is not None:
             os.unlink(script)
-        if isinstance(error, OSError) and error.errno not in process.TRANSIENT:
-            raise process.CannotStart(process.reason(error)) from error
         raise
     finally:
         if stdin >= 0 and stdin != _null():
             os.close(stdin)
+
+
+def get_ready() -> None:
+    """Look up what every start needs, while there is none yet."""
+    _null()
+    identity.own()
 
 
 @cache
