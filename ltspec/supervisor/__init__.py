@@ -10,6 +10,7 @@
     agenda      what the loop has to do next, and the trouble that it waits out
     turns       ends and starts: one commit for the end of an attempt and the start of the next
     ahead       the next starts of busy lines, made ready while the task before them runs
+    quiet       whether anybody else has written: while nobody has, a turn need not ask
     journal     the newest starts, until the catalogue on the disk has them
     running     the attempts that run now, in memory
     starting    a ready task becomes a process

@@ -71,8 +71,18 @@ class Journal:
         self._words = ""                     # of the slot that is written now
         if os.fstat(self._file).st_size != _SIZE:
             os.ftruncate(self._file, 0)
-            os.pwrite(self._file, _line("-") + _line("") * SLOTS, 0)
-            os.fsync(self._file)             # from here on only what is in it changes
+            self._fill()
+
+    def _fill(self) -> None:
+        """Make it as large as it will ever be, on the disk: from here on only its content changes.
+
+        By pages: the kernel keeps together what is written at once, and counts all of it as
+        written again at each change.
+        """
+        data = _line("-") + _line("") * SLOTS
+        for offset in range(0, _SIZE, _PAGE):
+            os.pwrite(self._file, data[offset : offset + _PAGE], offset)
+        os.fsync(self._file)
 
     @property
     def is_full(self) -> bool:
