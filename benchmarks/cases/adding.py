@@ -41,8 +41,9 @@ class _Adding:
         self.start = 1_000_000
 
     def once(self) -> float:
-        """Seconds of one apply."""
-        file = specs.loop(self.site.root, TASKS, queue=QUEUE, start=self.start)
+        """Seconds of one apply, of a new file: what was in an older one is not asked for."""
+        file = specs.loop(self.site.root, TASKS, queue=QUEUE, start=self.start,
+                          name=f"tasks-{self.start}.yml")
         self.start += TASKS
         return self.site.ltspec("apply", file)
 

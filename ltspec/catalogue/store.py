@@ -215,8 +215,8 @@ def open_store(path: str, *, create: bool = False, read_only: bool = False) -> S
     connection = _connect(path, mode)
     try:
         _prepare(connection, path, create=create)
-        if not read_only:                # 16 MB: a checkpoint writes each page once, and waits
-            connection.execute("PRAGMA wal_autocheckpoint=16000")
+        if not read_only:                # 8 MB: few checkpoints, and readers have little to search
+            connection.execute("PRAGMA wal_autocheckpoint=8000")
     except BaseException:
         connection.close()
         raise
