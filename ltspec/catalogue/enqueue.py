@@ -72,7 +72,7 @@ class _Batch:
         self.queues: set[tuple[str, str]] = set()
 
     def take(self, spec: TaskSpec, text: str) -> Change:
-        if spec.queue and (spec.manager, spec.queue) in self.queues:
+        if spec.queue and not spec.pidfile_name and (spec.manager, spec.queue) in self.queues:
             verdict = self.decide(None, spec)        # one of many new ones, most likely
             key = self._insert(spec, text) if verdict.action == "created" else None
             if key is not None:

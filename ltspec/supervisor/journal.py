@@ -139,6 +139,8 @@ class Journal:
             os.pwrite(self._file, _line(""), slot * _SLOT)
 
     def _write(self, state: str) -> None:
+        if not self._used:
+            raise RuntimeError("no start was announced since the journal began anew")
         os.pwrite(self._file, _line(self._words + state), self._used * _SLOT)
 
 

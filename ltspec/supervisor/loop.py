@@ -116,13 +116,13 @@ class Supervisor:
         turns = self.turns
         hurry = turns.unflushed or turns.ahead.is_busy
         if hurry and timeout != 0 and not self.agenda.is_waiting(now.boot):
-            turns.prepare()
             soon = FLUSH_SECONDS if timeout is None else min(timeout, FLUSH_SECONDS)
-            events = self.epoll.poll(soon)
-            if events:
-                return events
-            turns.ahead.give_up()
             try:
+                turns.prepare()
+                events = self.epoll.poll(soon)
+                if events:
+                    return events
+                turns.ahead.give_up()
                 if turns.unflushed:
                     turns.flush()
             except CatalogueError as error:
@@ -165,6 +165,7 @@ class Supervisor:
         agenda = self.agenda
         if agenda.is_waiting(now.boot):
             return
+        self.turns.catch_up()
         if agenda.asked:
             self._take_requests(now)
         self.turns.turn(now)
@@ -206,6 +207,8 @@ class Supervisor:
                     self.publisher.settle(now)
                 for line in self.store.released:
                     self.turns.may_start(line)
+                # Who has committed that may have been killed before it could tell.
+                self.agenda.asked = self.agenda.look = True
         is_polite = now.boot < self.polite_until
         self.publisher.publish(self._is_called if is_polite else lambda: False)
         if self.agenda.look and not self.publisher.backlog:
@@ -222,12 +225,12 @@ class Supervisor:
 
     def _take_requests(self, now: Now) -> None:
         self.turns.ahead.drop()
-        requests = lifecycle.requests(self.store, CHUNK)
-        if any(one.what == "remove" and self.turns.journal.names(one.key) for one in requests):
-            self.turns.sync()
+        names = self.turns.journal.names
         with self.store.write():
             self.heard = self.store.version()
-            to_end = self.publisher.obey(requests, now)
+            requests = lifecycle.requests(self.store, CHUNK)
+            named = [one for one in requests if one.what == "remove" and names(one.key)]
+            to_end = self.publisher.obey([one for one in requests if one not in named], now)
             for running in to_end:
                 lifecycle.record_ended_by(self.store, running.key, running.number, "stopped")
         for running in to_end:
@@ -236,7 +239,9 @@ class Supervisor:
             self.turns.may_start(line)
         self.turns.max_running = int(self.store.setting("max_running", "500"))
         self._refresh_due()
-        self.agenda.asked = len(requests) >= CHUNK
+        self.agenda.asked = len(requests) >= CHUNK or bool(named)
+        if named:
+            self.turns.sync()            # then no slot names them
         self.agenda.changed = self.agenda.look = True
         self._wake_errands()
 

@@ -60,6 +60,7 @@ class Publisher:
         self.table = table
         self.say = say
         self.followed: dict[int, tuple[int, int]] = {}   # made, dirty; flushed with the next commit
+        self._cleaned: set[int] = set()                  # of them, in the present transaction
         self.backlog: dict[int, Row] = {}                # read, PID-file not written yet
 
     def read(self) -> bool:
@@ -97,6 +98,7 @@ class Publisher:
 
     def _remove(self, task: lifecycle.Request) -> None:
         lifecycle.delete(self.store, task.key)
+        self.followed.pop(task.key, None)        # the key may be given again
         if task.made or not self.run.shared:
             self.remove_pidfile(task.manager, task.queue, task.file)
         for number in range(task.attempts + 2):
@@ -207,21 +209,29 @@ class Publisher:
 
     def flush(self) -> None:
         """Mark as clean what was followed up; call it inside a transaction."""
-        lifecycle.clean(
-            self.store, [(made, key, dirty) for key, (made, dirty) in self.followed.items()]
-        )
+        lifecycle.clean(self.store, [
+            (made, key, dirty) for key, (made, dirty) in self.followed.items()
+            if key not in self._cleaned
+        ])
 
     def current(self, task: lifecycle.Ready) -> lifecycle.Ready:
         """The task, knowing whose the PID-file in its place is; call it inside a transaction."""
         followed = self.followed.get(task.key)
-        if followed is None:
+        if followed is None or followed[1] != task.dirty:
             return task
         made, dirty = followed
+        # Once in a transaction: a start that fails counts its row up from here on.
         lifecycle.clean(self.store, [(made, task.key, dirty)])
+        self._cleaned.add(task.key)
         return task._replace(made=made)
+
+    def rolled_back(self) -> None:
+        """The transaction came to nothing: what was followed up is still to be committed."""
+        self._cleaned.clear()
 
     def flushed(self) -> None:
         """The transaction that `flush` was part of is committed."""
         self.followed.clear()
+        self._cleaned.clear()
 
 

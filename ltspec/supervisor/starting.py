@@ -46,10 +46,12 @@ class Prepared(NamedTuple):
         """Undo a preparation that comes to nothing."""
         task = self.task
         self.close()
+        # What cannot be taken away now is taken over by the task's start.
         if self.pidfile >= 0:
-            run.unstage(task.manager, task.queue, task.file, self.pidfile)
+            with contextlib.suppress(OSError):
+                run.unstage(task.manager, task.queue, task.file, self.pidfile)
         if self.log >= 0:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 os.unlink(places.log(task.manager, task.queue, task.id, task.attempts + 1))
 
 

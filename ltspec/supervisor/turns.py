@@ -113,9 +113,7 @@ class Turns:
             over = self._over
             if not (over or self._may_start_now):
                 break
-            if self._unrecorded:         # the transaction of an earlier turn has failed
-                self._unrecorded = [start._replace(published=False) for start in self._unrecorded]
-                self.flush()
+            self.catch_up()
             if self.journal.is_full:
                 self.sync()
             for running in over:
@@ -125,6 +123,8 @@ class Turns:
                 ended, more = self._transact(now, over)
             except BaseException:
                 self.agenda.asked = True     # the lines that were looked at are ready as before
+                self.publisher.rolled_back()
+                self._take_back()
                 raise
             self._committed(ended, now)
             if not more or self.agenda.is_waiting(now.boot):
@@ -154,7 +154,15 @@ class Turns:
 
     def prepare(self) -> None:
         """While nothing else is to do: make the next starts ready."""
-        self.ahead.prepare(self._quiet.number)
+        if not self._unrecorded:         # the rows of those say that they wait
+            self.ahead.prepare(self._quiet.number)
+
+    def catch_up(self) -> None:
+        """Record starts whose transaction has failed, before anything else is asked of their rows.
+        Raises CatalogueError."""
+        if self._unrecorded:
+            self._unrecorded = [start._replace(published=False) for start in self._unrecorded]
+            self.flush()
 
     def _announce(self, now: Now) -> None:
         """Write the start that was made ready for the first line into the journal, so that the disk
@@ -172,8 +180,13 @@ class Turns:
     def _take_back(self) -> None:
         """What was announced and not started: it was not its turn."""
         start, self._announced = self._announced, None
-        if start is not None:
-            self._void(start.key, start.number)
+        if start is None:
+            return
+        try:
+            self.journal.void(start.key, start.number)
+            self.journal.sync()          # else a power cut would leave it in doubt
+        except OSError as error:
+            self.publisher.say(f"the journal of starts cannot be written: {error.strerror}")
 
     @property
     def unflushed(self) -> bool:
@@ -195,6 +208,7 @@ class Turns:
             self.store.set_setting(SETTING, state)
         self._recorded()
         self.journal.restart(state)
+        self._announced = None
         self.sync_due = None
 
     def leave(self) -> None:
@@ -283,6 +297,8 @@ class Turns:
             now=now, boot_id=self.boot_id, retry_delay=delay, survivors=running.survivors,
         )
         self._postponed.discard(running.key)
+        if became.what != "final":
+            self._quiet.over()           # it may be its turn again
         if became.what == "removed":
             self.agenda.asked = True
         elif became.what != "final":
