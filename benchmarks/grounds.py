@@ -9,12 +9,11 @@ everybody's directory is put into a part of the disk of its own, and what was wr
 only when all has been measured.
 """
 
-import fcntl
+import contextlib
 import os
 import platform
 import shutil
 import sqlite3
-import struct
 import subprocess
 import sys
 import tempfile
@@ -24,12 +23,11 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+from ltspec.paths import SYSTEM_PATH, spread
+
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = ROOT / ".venv/bin/python"
 CHECK_JSONSCHEMA = ROOT / ".venv-benchmarks/bin/check-jsonschema"
-_GET_FLAGS, _SET_FLAGS = 0x80086601, 0x40086602     # <linux/fs.h>
-_TOP_DIRECTORY = 0x00020000
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Grounds(NamedTuple):
@@ -47,36 +45,23 @@ class Grounds(NamedTuple):
     def environment(self, **more: str) -> dict[str, str]:
         """The same few variables for everybody who is measured."""
         return {
-            "PATH": f"{self.bin}:{_PATH}", "HOME": str(self.disk), "LANG": "C.UTF-8",
+            "PATH": f"{self.bin}:{SYSTEM_PATH}", "HOME": str(self.disk), "LANG": "C.UTF-8",
             "TERM": "dumb", **more,
         }
 
 
 def program(name: str) -> str | None:
     """The path of an installed program; None where it is missing."""
-    return shutil.which(name, path=_PATH)
+    return shutil.which(name, path=SYSTEM_PATH)
 
 
 def choose(*, disk: str, memory: str, quick: bool) -> Grounds:
     """Make the directories for one run, below those given."""
     work = Path(disk) / f"ltspec-benchmarks-{os.getpid()}"
     work.mkdir(mode=0o700)
-    _spread(work)
+    with contextlib.suppress(OSError):       # another file system, which has no such mark
+        spread(str(work))
     return Grounds(work, Path(memory), quick)
-
-
-def _spread(folder: Path) -> None:
-    """Have ext4 spread the directories in this one over the disk (`chattr +T`); others need not."""
-    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        flags = bytearray(fcntl.ioctl(directory, _GET_FLAGS, bytes(8)))
-        (value,) = struct.unpack_from("I", flags)
-        struct.pack_into("I", flags, 0, value | _TOP_DIRECTORY)
-        fcntl.ioctl(directory, _SET_FLAGS, bytes(flags))
-    except OSError:
-        return      # another file system, which has no such flag
-    finally:
-        os.close(directory)
 
 
 def machine(grounds: Grounds) -> dict[str, str]:

@@ -160,3 +160,23 @@ def check_private(path: str) -> None:
     if not os.access(path, os.R_OK | os.X_OK, effective_ids=True):
         message = f"{path} is closed to its own user\nopen it: chmod u+rwx {path}"
         raise CannotDo(message)
+
+
+def spread(path: str) -> None:
+    """Say that the directories in this one have nothing to do with each other (chattr(1), `T`):
+    ext4 then puts each, and the files in it, elsewhere on the disk. Raises OSError where the file
+    system has no such mark.
+    """
+    import fcntl
+    import struct
+
+    size = struct.calcsize("l")                  # <linux/fs.h>: FS_IOC_GETFLAGS, FS_IOC_SETFLAGS
+    get_flags, set_flags = (way << 30 | size << 16 | ord("f") << 8 | number
+                            for way, number in ((2, 1), (1, 2)))
+    top_directory = 0x00020000                   # FS_TOPDIR_FL
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        (flags,) = struct.unpack("i", fcntl.ioctl(directory, get_flags, bytes(4)))
+        fcntl.ioctl(directory, set_flags, struct.pack("i", flags | top_directory))
+    finally:
+        os.close(directory)

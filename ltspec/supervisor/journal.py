@@ -9,7 +9,7 @@ catalogue on the disk may not have: a slot for each start since the two were las
     about      synced; of this boot: it has certainly not begun, of another: it may have
     begun      its process may exist
     PID TICKS  this is its process
-    (blank)    it could not be done, or the catalogue knows of it
+    (blank)    it could not be done, or was taken back
 
 The header names the boot, and the catalogue's state from which the slots count (the setting
 `journal`): one that belongs to a catalogue of another day is not taken for this one's. Each slot
@@ -21,24 +21,18 @@ catalogue's -wal and the log that was just made would be written before each sta
 """
 
 import contextlib
-import fcntl
 import os
-import struct
 from typing import NamedTuple
 
 from ltspec.alive import Identity
 from ltspec.catalogue.lifecycle import Start
-from ltspec.paths import Places
+from ltspec.paths import Places, spread
 
 SETTING = "journal"
 _SLOT = 256                # bytes, blank-filled, with a newline; divides a sector of the disk
 SLOTS = 1023               # beside the header: 256 KiB; more than a host starts in a second
 _SIZE = _SLOT * (SLOTS + 1)
 _PAGE = 4096
-# FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_TOPDIR_FL of <linux/fs.h>
-_GET_FLAGS = (2 << 30) | (struct.calcsize("l") << 16) | (ord("f") << 8) | 1
-_SET_FLAGS = (1 << 30) | (struct.calcsize("l") << 16) | (ord("f") << 8) | 2
-_SPREAD = 0x00020000
 
 
 class Entry(NamedTuple):
@@ -148,19 +142,8 @@ def _make_place(places: Places) -> None:
     directory = os.path.dirname(places.journal)
     if not os.path.isdir(directory):
         with contextlib.suppress(OSError):       # of use on ext4 only, and never needed
-            _spread(places.state_dir)
+            spread(places.state_dir)
         os.mkdir(directory, 0o700)
-
-
-def _spread(path: str) -> None:
-    """Say that the directories in this one have nothing to do with each other (chattr(1), `T`):
-    ext4 then puts each, and the files in it, elsewhere."""
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        flags = struct.unpack("i", fcntl.ioctl(directory, _GET_FLAGS, bytes(4)))[0]
-        fcntl.ioctl(directory, _SET_FLAGS, struct.pack("i", flags | _SPREAD))
-    finally:
-        os.close(directory)
 
 
 def _line(text: str) -> bytes:

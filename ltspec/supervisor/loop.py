@@ -203,14 +203,13 @@ class Supervisor:
         if not self.publisher.backlog:
             self.agenda.look = self.publisher.read()
             if self.store.version() != self.heard:
-                with self.store.write():
-                    self.publisher.settle(now)
-                for line in self.store.released:
-                    self.turns.may_start(line)
-                # Who has committed that may have been killed before it could tell.
+                # Somebody has committed and not told, or not yet: what is asked comes first, and
+                # needs are settled, for what was followed up no longer counts as changed.
+                self.publisher.backlog.clear()
                 self.agenda.asked = self.agenda.look = True
+                return
         is_polite = now.boot < self.polite_until
-        self.publisher.publish(self._is_called if is_polite else lambda: False)
+        self.publisher.publish(self._is_called if is_polite else _nobody_calls)
         if self.agenda.look and not self.publisher.backlog:
             self.turns.flush()           # the next chunk is looked for behind them
         if not self._is_behind:
@@ -229,8 +228,8 @@ class Supervisor:
         with self.store.write():
             self.heard = self.store.version()
             requests = lifecycle.requests(self.store, CHUNK)
-            named = [one for one in requests if one.what == "remove" and names(one.key)]
-            to_end = self.publisher.obey([one for one in requests if one not in named], now)
+            named = {one.key for one in requests if one.what == "remove" and names(one.key)}
+            to_end = self.publisher.obey([one for one in requests if one.key not in named], now)
             for running in to_end:
                 lifecycle.record_ended_by(self.store, running.key, running.number, "stopped")
         for running in to_end:
@@ -379,3 +378,7 @@ class Supervisor:
             return
         seam.reached("exit.decided")
         self.leaving = True
+
+
+def _nobody_calls() -> bool:
+    return False

@@ -17,7 +17,7 @@ from ltspec import clock, pidfile
 from ltspec.catalogue import lifecycle, open_store
 from ltspec.errors import CannotDo, LtspecError
 from ltspec.paths import Places, check_private
-from ltspec.supervisor import furnishing, identity, orders, recovery, starting
+from ltspec.supervisor import furnishing, identity, orders, recovery
 from ltspec.supervisor.control import Control
 from ltspec.supervisor.loop import Supervisor
 from ltspec.supervisor.orders import Orders
@@ -38,7 +38,6 @@ def main(argv: list[str] | None = None) -> int:
         _tell_starter(arguments.ready_fd, str(error))
         return START_FAILED
     _tell_starter(arguments.ready_fd, "")
-    starting.get_ready()         # while who started us writes
     try:
         return _run(supervisor, arguments)
     except LtspecError as error:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ltspec import pidfile
 from ltspec.catalogue import Store, lifecycle
 from ltspec.clock import Now
-from ltspec.model import HELD_NEEDS, TaskSpec
+from ltspec.model import TaskSpec
 from ltspec.paths import Places
 from ltspec.process import CannotStart
 from ltspec.states import End, Outcome, Status
@@ -70,13 +70,6 @@ class Publisher:
         rows = [Row(*row) for row in lifecycle.dirty_rows(self.store, CHUNK + len(known))]
         self.backlog = {row.key: row for row in rows if known.get(row.key) != row.dirty}
         return len(self.backlog) >= CHUNK
-
-    def settle(self, now: Now) -> None:
-        """Inside a transaction: look again at what is held by its needs among what was read. It may
-        be newer than the last requests that were taken, and will no longer count as changed."""
-        for row in self.backlog.values():
-            if row.held & HELD_NEEDS and row.status == Status.QUE:
-                lifecycle.settle(self.store, row.key, now=now)
 
     def obey(self, requests: list[lifecycle.Request], now: Now) -> list[Running]:
         """Settle needs and carry out requests on tasks that do not run; returns the running ones
@@ -233,5 +226,3 @@ class Publisher:
         """The transaction that `flush` was part of is committed."""
         self.followed.clear()
         self._cleaned.clear()
-
-

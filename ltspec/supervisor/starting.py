@@ -1,9 +1,9 @@
 """A ready task becomes a process.
 
-In two halves, so that whatever can fail for lack of disk or descriptors fails before anything is
-committed: `prepare` opens the log, makes the locked PID-file's content and the parameters, `launch`
-(after the commit of QUE -> RUN) publishes RUN and spawns. Both are given the spec that the
-catalogue holds; secrets exist only in the child.
+In parts, so that whatever can fail for lack of disk or descriptors fails before anything is said of
+it: `prepare` opens the log, makes the locked PID-file's content and the parameters;
+`publish_running` puts RUN in place; `launch`, when the disk has the journal, spawns. All are given
+the spec that the catalogue holds; secrets exist only in the child.
 """
 
 import contextlib
@@ -207,12 +207,6 @@ def _launch_with_more(
     finally:
         if stdin >= 0 and stdin != _null():
             os.close(stdin)
-
-
-def get_ready() -> None:
-    """Look up what every start needs, while there is none yet."""
-    _null()
-    identity.own()
 
 
 @cache

@@ -113,7 +113,6 @@ class Turns:
             over = self._over
             if not (over or self._may_start_now):
                 break
-            self.catch_up()
             if self.journal.is_full:
                 self.sync()
             for running in over:
