@@ -112,11 +112,6 @@ def is_recorded(store: Store, key: int, number: int) -> bool:
     return row is None or row[0] >= number
 
 
-def republish(store: Store, key: int) -> None:
-    """Its PID-file is not what its row says: it is to be written again."""
-    store.execute("UPDATE task SET dirty = dirty + 1 WHERE key = ?", (key,))
-
-
 def undo_start(store: Store, key: int, number: int, *, again: Now, boot_id: str) -> None:
     """RUN -> QUE for a start whose process could not become the task (no processes or memory left
     for its user): it waits until `again`."""
@@ -319,51 +314,6 @@ def next_due(store: Store) -> tuple[float | None, float | None]:
     return boot, wall
 
 
-def dirty_rows(store: Store, limit: int = 1000) -> list[tuple[Any, ...]]:
-    """Rows to follow up: key, dirty, status, request, manager, queue, id, file, detail, held,
-    made, attempts, spec, and of the last attempt pid, finish_ok, finish_msg; in order of
-    acceptance."""
-    return store.execute(
-        "SELECT task.key, dirty, task.status, request, manager, queue, id, file, task.detail, held,"
-        " made, attempts, spec, pid, finish_ok, finish_msg FROM task LEFT JOIN attempt"
-        " ON attempt.task = task.key AND attempt.number = task.attempts"
-        " WHERE dirty > 0 ORDER BY task.key LIMIT ?", (limit,),
-    ).fetchall()
-
-
-class Request(NamedTuple):
-    """What somebody asks of a task that waits, runs or has ended: `stop`, `remove`, `replace`."""
-
-    key: int
-    what: str
-    status: str
-    manager: str
-    queue: str
-    id: str
-    file: str
-    made: int
-    attempts: int
-
-
-def requests(store: Store, limit: int) -> list[Request]:
-    """What is asked and not being carried out: nobody ends the attempt yet."""
-    rows = store.execute(
-        "SELECT key, request, status, manager, queue, id, file, made, attempts FROM task"
-        " WHERE request <> '' AND NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.task = task.key"
-        " AND number = attempts AND ended IS NULL AND ended_by <> '') ORDER BY key LIMIT ?",
-        (limit,),
-    )
-    return [Request(*row) for row in rows]
-
-
-def clean(store: Store, followed: list[tuple[int, int, int]]) -> None:
-    """Mark (made, key, dirty) as followed up, where nothing has changed in between; `made` tells
-    whether the PID-file in place is ours."""
-    store.executemany(
-        "UPDATE task SET dirty = 0, made = ? WHERE key = ? AND dirty = ?", followed
-    )
-
-
 def unfinished(store: Store) -> list[tuple[Any, ...]]:
     """Attempts without an end: task key, number, token, pid, boot_id, start_ticks, started_boot,
     ended_by, spec, manager, queue, file, id, request, retried."""
@@ -376,14 +326,6 @@ def unfinished(store: Store) -> list[tuple[Any, ...]]:
     ).fetchall()
 
 
-def unsettled(store: Store) -> list[int]:
-    """Waiting tasks that are held by their needs and have just been taken in or changed."""
-    rows = store.execute(
-        "SELECT key FROM task WHERE dirty > 0 AND status = 'QUE' AND held & 1"
-    ).fetchall()
-    return [row[0] for row in rows]
-
-
 def has_work(store: Store) -> bool:
     """True where something waits, runs or is to be followed up: no time to leave."""
     return (
@@ -392,11 +334,6 @@ def has_work(store: Store) -> bool:
         or store.row("SELECT 1 FROM report WHERE state = 'pending' LIMIT 1") is not None
         or hooks.next_due(store) is not None
     )
-
-
-def delete(store: Store, key: int) -> None:
-    """Take the row away with its attempts, needs and reports."""
-    store.execute("DELETE FROM task WHERE key = ?", (key,))
 
 
 def after_reboot(store: Store, boot_id: str, *, now: Now) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ltspec import alive, pidfile, process
-from ltspec.catalogue import Store, hooks, lifecycle, outbox
+from ltspec.catalogue import Store, changes, hooks, lifecycle, outbox
 from ltspec.clock import Now
 from ltspec.errors import CatalogueError, LtspecError
 from ltspec.paths import Places
@@ -227,7 +227,7 @@ class Supervisor:
         names = self.turns.journal.names
         with self.store.write():
             self.heard = self.store.version()
-            requests = lifecycle.requests(self.store, CHUNK)
+            requests = changes.requests(self.store, CHUNK)
             named = {one.key for one in requests if one.what == "remove" and names(one.key)}
             to_end = self.publisher.obey([one for one in requests if one.key not in named], now)
             for running in to_end:

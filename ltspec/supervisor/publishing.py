@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ltspec import pidfile
-from ltspec.catalogue import Store, lifecycle
+from ltspec.catalogue import Store, changes, lifecycle
 from ltspec.clock import Now
 from ltspec.model import TaskSpec
 from ltspec.paths import Places
@@ -23,7 +23,7 @@ STOPPED = End(Status.ERR, Outcome.STOPPED, "stopped")
 
 
 class Row(NamedTuple):
-    """One row of lifecycle.dirty_rows."""
+    """One row of changes.dirty_rows."""
 
     key: int
     dirty: int
@@ -34,11 +34,8 @@ class Row(NamedTuple):
     id: str
     file: str
     detail: str
-    held: int
     made: int
-    attempts: int
     spec: str
-    pid: int | None
     finish_ok: int | None
     finish_msg: str
 
@@ -67,14 +64,14 @@ class Publisher:
         """Take the next chunk of changed rows that were not followed up in memory already; True
         where there may be more."""
         known = {key: dirty for key, (_, dirty) in self.followed.items()}
-        rows = [Row(*row) for row in lifecycle.dirty_rows(self.store, CHUNK + len(known))]
+        rows = [Row(*row) for row in changes.dirty_rows(self.store, CHUNK + len(known))]
         self.backlog = {row.key: row for row in rows if known.get(row.key) != row.dirty}
         return len(self.backlog) >= CHUNK
 
-    def obey(self, requests: list[lifecycle.Request], now: Now) -> list[Running]:
+    def obey(self, requests: list[changes.Request], now: Now) -> list[Running]:
         """Settle needs and carry out requests on tasks that do not run; returns the running ones
         that are to be ended. Call it inside a transaction."""
-        for key in lifecycle.unsettled(self.store):
+        for key in changes.unsettled(self.store):
             lifecycle.settle(self.store, key, now=now)
         to_end = []
         for request in requests:
@@ -89,8 +86,8 @@ class Publisher:
                 lifecycle.end_waiting(self.store, request.key, STOPPED, now=now)
         return to_end
 
-    def _remove(self, task: lifecycle.Request) -> None:
-        lifecycle.delete(self.store, task.key)
+    def _remove(self, task: changes.Request) -> None:
+        changes.delete(self.store, task.key)
         self.followed.pop(task.key, None)        # the key may be given again
         if task.made or not self.run.shared:
             self.remove_pidfile(task.manager, task.queue, task.file)
@@ -202,7 +199,7 @@ class Publisher:
 
     def flush(self) -> None:
         """Mark as clean what was followed up; call it inside a transaction."""
-        lifecycle.clean(self.store, [
+        changes.clean(self.store, [
             (made, key, dirty) for key, (made, dirty) in self.followed.items()
             if key not in self._cleaned
         ])
@@ -214,7 +211,7 @@ class Publisher:
             return task
         made, dirty = followed
         # Once in a transaction: a start that fails counts its row up from here on.
-        lifecycle.clean(self.store, [(made, task.key, dirty)])
+        changes.clean(self.store, [(made, task.key, dirty)])
         self._cleaned.add(task.key)
         return task._replace(made=made)
 

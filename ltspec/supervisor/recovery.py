@@ -15,7 +15,7 @@ from collections.abc import Container
 from typing import Any, NamedTuple
 
 from ltspec import alive, cgroup, pidfile, process
-from ltspec.catalogue import Store, lifecycle
+from ltspec.catalogue import Store, changes, lifecycle
 from ltspec.model import TaskSpec
 from ltspec.paths import Places
 from ltspec.states import Seen
@@ -62,7 +62,7 @@ def replay(store: Store, places: Places, boot_id: str) -> set[int]:
         if lifecycle.is_recorded(store, start.key, start.number):
             continue
         if start.boot_id == boot_id and not begun:
-            lifecycle.republish(store, start.key)        # its PID-file may say RUN
+            changes.republish(store, start.key)        # its PID-file may say RUN
             continue
         who = alive.find_marked(start.token) if start.boot_id == boot_id and not start.pid else None
         if who is not None:

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ltspec import alive, cgroup, clock, pidfile, process
-from ltspec.catalogue import Store, lifecycle
+from ltspec.catalogue import Store, changes, lifecycle
 from ltspec.clock import Now
 from ltspec.errors import CatalogueError
 from ltspec.paths import Places
@@ -409,7 +409,7 @@ class Turns:
             self._cannot_start(prepared, str(error), now)
         except OSError as error:
             self._not_started(prepared, lock)
-            lifecycle.republish(self.store, start.key)
+            changes.republish(self.store, start.key)
             self.agenda.look = True
             task = prepared.task
             what = f"cannot start {prepared.spec.reference}"

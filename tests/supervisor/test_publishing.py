@@ -3,7 +3,7 @@
 import pytest
 
 from ltspec import clock
-from ltspec.catalogue import enqueue, lifecycle, open_store
+from ltspec.catalogue import changes, enqueue, lifecycle, open_store
 from ltspec.decision import Verdict
 from ltspec.model import TaskSpec
 from ltspec.paths import Places
@@ -43,14 +43,14 @@ def current(store, publisher):
     return publisher.current(task)
 
 
-@pytest.mark.parametrize("changes", [1, 2])
-def test_start_that_fails_stays_to_be_followed_up(store, publisher, changes):
+@pytest.mark.parametrize("times", [1, 2])
+def test_start_that_fails_stays_to_be_followed_up(store, publisher, times):
     with store.write():
         assert current(store, publisher).made == 1
-        for _ in range(changes):
-            lifecycle.republish(store, 1)
+        for _ in range(times):
+            changes.republish(store, 1)
         publisher.flush()
-    assert row(store) == (1, changes)
+    assert row(store) == (1, times)
 
 
 def test_transaction_that_came_to_nothing_loses_nothing(store, publisher):
