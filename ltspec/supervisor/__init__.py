@@ -9,6 +9,7 @@
     loop        one step with the time as an argument: messages, timers, turns, what is left to do
     agenda      what the loop has to do next, and the trouble that it waits out
     turns       ends and starts: one commit for the end of an attempt and the start of the next
+    starts      whose turn it is in the lines, and its start
     ahead       the next starts of busy lines, made ready while the task before them runs
     quiet       whether anybody else has written: while nobody has, a turn need not ask
     journal     the newest starts, until the catalogue on the disk has them

@@ -8,6 +8,7 @@ from collections.abc import Callable
 # How long a supervisor waits before the next try when it cannot start tasks or write the
 # catalogue (disk full, no more processes or descriptors): such a state heals by itself.
 TROUBLE_SECONDS = 1.0
+SYNC_SECONDS = 1.0
 
 
 class Agenda:
@@ -18,6 +19,8 @@ class Agenda:
         self.asked = True          # somebody wrote into the catalogue
         self.look = True           # rows may be waiting to be followed up
         self.changed = False       # those who watch are to be told
+        self.times_changed = False             # a task may wait for another time than before
+        self.sync_due: float | None = None     # boot clock; ends are committed, not on the disk
         self.trouble = ""
         self.trouble_until = 0.0   # boot clock
         self._told: set[str] = set()
@@ -30,6 +33,11 @@ class Agenda:
         self.trouble = message
         self.trouble_until = boot + TROUBLE_SECONDS
         self.look = True
+
+    def sync_soon(self, boot: float) -> None:
+        """An end was committed now; it is on the disk within SYNC_SECONDS."""
+        if self.sync_due is None:
+            self.sync_due = boot + SYNC_SECONDS
 
     def is_waiting(self, boot: float) -> bool:
         """True while there is no sense in trying again."""

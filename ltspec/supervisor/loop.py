@@ -24,6 +24,7 @@ from ltspec.supervisor.errands import Errand, Kind
 from ltspec.supervisor.logs import LimitedLogs
 from ltspec.supervisor.publishing import CHUNK, Publisher
 from ltspec.supervisor.running import Running, Table
+from ltspec.supervisor.starts import Starts
 from ltspec.supervisor.talk import Talk
 from ltspec.supervisor.turns import Turns
 from ltspec.supervisor.watching import Watcher
@@ -65,10 +66,13 @@ class Supervisor:
         self.agenda = Agenda(say)
         self.table = Table()
         self.publisher = Publisher(store, run, places, self.table, say)
-        self.turns = Turns(
+        self.starts = Starts(
             store=store, places=places, publisher=self.publisher, table=self.table,
-            agenda=self.agenda, control=control, boot_id=boot_id, watch=self.watch,
-            discard=self._forget,
+            agenda=self.agenda, boot_id=boot_id, watch=self.watch,
+        )
+        self.turns = Turns(
+            store=store, starts=self.starts, publisher=self.publisher, table=self.table,
+            agenda=self.agenda, control=control, boot_id=boot_id, discard=self._forget,
         )
         self.ending = Ending(store, self.table, self.turns.over, say)
         self.limited_logs = LimitedLogs(places, self.table, self.ending.end)
@@ -113,16 +117,16 @@ class Supervisor:
         that does not has nobody waiting for its successor in a hurry.
         """
         timeout = self._timeout(now)
-        turns = self.turns
-        hurry = turns.unflushed or turns.ahead.is_busy
+        turns, starts = self.turns, self.starts
+        hurry = turns.unflushed or starts.ahead.is_busy
         if hurry and timeout != 0 and not self.agenda.is_waiting(now.boot):
             soon = FLUSH_SECONDS if timeout is None else min(timeout, FLUSH_SECONDS)
             try:
-                turns.prepare()
+                starts.prepare()
                 events = self.epoll.poll(soon)
                 if events:
                     return events
-                turns.ahead.give_up()
+                starts.ahead.give_up()
                 if turns.unflushed:
                     turns.flush()
             except CatalogueError as error:
@@ -176,8 +180,8 @@ class Supervisor:
         if self.store.errands_written:
             self.store.errands_written = False
             self._wake_errands()
-        if self.turns.times_changed:
-            self.turns.times_changed = False
+        if self.agenda.times_changed:
+            self.agenda.times_changed = False
             self._refresh_due()
         agenda.healed(now.boot)
         if agenda.changed and self.talk:
@@ -197,7 +201,7 @@ class Supervisor:
         """Write PID-files until something happens: of many at once, hand-overs come between. Who
         waits for them waits a little longer, but not for all the tasks that end meanwhile.
         """
-        self.turns.prepare()
+        self.starts.prepare()
         if self.polite_until is None:
             self.polite_until = now.boot + POLITE_SECONDS
         if not self.publisher.backlog:
@@ -223,8 +227,8 @@ class Supervisor:
             errand.wake()
 
     def _take_requests(self, now: Now) -> None:
-        self.turns.ahead.drop()
-        names = self.turns.journal.names
+        self.starts.ahead.drop()
+        names = self.starts.journal.names
         with self.store.write():
             self.heard = self.store.version()
             requests = changes.requests(self.store, CHUNK)
@@ -235,8 +239,8 @@ class Supervisor:
         for running in to_end:
             self.ending.begin(running, "stopped", now)
         for line in lifecycle.ready_lines(self.store):
-            self.turns.may_start(line)
-        self.turns.max_running = int(self.store.setting("max_running", "500"))
+            self.starts.may_start(line)
+        self.starts.max_running = int(self.store.setting("max_running", "500"))
         self._refresh_due()
         self.agenda.asked = len(requests) >= CHUNK or bool(named)
         if named:
@@ -291,9 +295,9 @@ class Supervisor:
         ):
             with self.store.write():
                 for line in lifecycle.release_due(self.store, now=now):
-                    self.turns.may_start(line)
+                    self.starts.may_start(line)
             self._refresh_due()
-        if self.turns.sync_due is not None and self.turns.sync_due <= now.boot:
+        if self.agenda.sync_due is not None and self.agenda.sync_due <= now.boot:
             self.turns.sync()
         self.limited_logs.step(now)
         self._look_after_directories(now)
@@ -332,7 +336,7 @@ class Supervisor:
         if self._is_behind or agenda.asked or self.turns.pending:
             return 0
         times = [
-            self.idle_due(), self.turns.sync_due, self.limited_logs.due, self.watcher.due,
+            self.idle_due(), self.agenda.sync_due, self.limited_logs.due, self.watcher.due,
             *(errand.due(now) for errand in self.errands), *self.ending.times(now),
         ]
         if self.talk is not None:
