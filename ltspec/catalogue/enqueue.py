@@ -72,7 +72,7 @@ class _Batch:
         self.queues: set[tuple[str, str]] = set()
 
     def take(self, spec: TaskSpec, text: str) -> Change:
-        if spec.queue and not spec.pidfile_name and (spec.manager, spec.queue) in self.queues:
+        if spec.queue and (spec.manager, spec.queue) in self.queues:
             verdict = self.decide(None, spec)        # one of many new ones, most likely
             key = self._insert(spec, text) if verdict.action == "created" else None
             if key is not None:
@@ -92,7 +92,10 @@ class _Batch:
             return Change(spec, verdict, row[0] if row else None)
         if row is None:
             self._check_place(spec)
-            return Change(spec, verdict, self._insert(spec, text))
+            key = self._insert(spec, text)
+            if key is None:              # not its id, then the name of its PID-file
+                raise _name_taken(self.store, spec)
+            return Change(spec, verdict, key)
         return Change(spec, self._update(row[0], existing, spec, text, verdict), row[0])
 
     def _check_place(self, spec: TaskSpec) -> None:
@@ -126,14 +129,13 @@ class _Batch:
         self.queues.add(place)
 
     def _insert(self, spec: TaskSpec, text: str) -> int | None:
-        """The key of its new row; None where there is one of it already."""
+        """The key of its new row; None where its id or the name of its PID-file is taken."""
         held, due, due_boot = _held(spec, self.now)
         cursor = self.store.execute(
             "INSERT INTO task (manager, queue, id, file, name, status, priority, position, held,"
             " due, due_boot, boot_id, accepted, source, tags, hash, spec)"
-            " VALUES (?,?,?,?,?,'QUE',?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (manager, queue, id)"
-            " DO NOTHING",
-            (spec.manager, spec.queue, spec.id, _file(self.store, spec), spec.name, spec.priority,
+            " VALUES (?,?,?,?,?,'QUE',?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
+            (spec.manager, spec.queue, spec.id, _file(spec), spec.name, spec.priority,
              self.position + 1, held, due, due_boot, self.boot_id if due_boot is not None else None,
              self.now.wall, spec.source, " ".join(spec.tags), spec.hash, text),
         )
@@ -246,6 +248,8 @@ def requeue(
     keep_position: bool = False,
 ) -> None:
     """Put the row back to QUE with `spec`; a run again goes last, a change keeps its place."""
+    if _owner_of_name(store, spec) is not None:
+        raise _name_taken(store, spec)
     held, due, due_boot = _held(spec, now)
     store.execute(
         "UPDATE task SET status = 'QUE', outcome = NULL, detail = '', file = ?, name = ?,"
@@ -254,23 +258,29 @@ def requeue(
         " due_boot = ?, boot_id = ?, retried = 0, accepted = ?, started = NULL, ended = NULL,"
         " source = ?, tags = ?, hash = ?, spec = ?, next_spec = NULL, request = '',"
         " dirty = dirty + 1 WHERE key = ?",
-        (_file(store, spec), spec.name, spec.priority, keep_position, held, due,
+        (_file(spec), spec.name, spec.priority, keep_position, held, due,
          due_boot, boot_id if due_boot is not None else None, now.wall, spec.source,
          " ".join(spec.tags), spec.hash, spec.to_json(), key),
     )
 
 
-def _file(store: Store, spec: TaskSpec) -> str:
-    """The PID-file's name. In C02's form it may already be another task's: Refused."""
-    file = spec.pidfile_name or spec.id
-    if file != spec.id:
-        other = store.row(
-            "SELECT id FROM task WHERE manager = ? AND queue = ? AND file = ? AND id <> ?",
-            (spec.manager, spec.queue, file, spec.id),
-        )
-        if other is not None:
-            raise Refused(f"the PID-file name {file} is already that of task {other[0]}")
-    return file
+def _file(spec: TaskSpec) -> str:
+    """The PID-file's name: the id, or another in C02's form."""
+    return spec.pidfile_name or spec.id
+
+
+def _name_taken(store: Store, spec: TaskSpec) -> Refused:
+    other = _owner_of_name(store, spec)
+    return Refused(f"the PID-file name {_file(spec)} is already that of task {other}")
+
+
+def _owner_of_name(store: Store, spec: TaskSpec) -> str | None:
+    """The id of another task that has the name of its PID-file."""
+    row = store.row(
+        "SELECT id FROM task WHERE manager = ? AND queue = ? AND file = ? AND id <> ?",
+        (spec.manager, spec.queue, _file(spec), spec.id),
+    )
+    return str(row[0]) if row else None
 
 
 def _held(spec: TaskSpec, now: Now) -> tuple[int, float | None, float | None]:

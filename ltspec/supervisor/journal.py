@@ -63,9 +63,6 @@ class Journal:
         self._named: set[int] = set()
         self._used = SLOTS                   # until it is begun
         self._words = ""                     # of the slot that is written now
-        if os.fstat(self._file).st_size != _SIZE:
-            os.ftruncate(self._file, 0)
-            self._fill()
 
     def _fill(self) -> None:
         """Make it as large as it will ever be, on the disk: from here on only its content changes.
@@ -73,6 +70,7 @@ class Journal:
         By pages: the kernel keeps together what is written at once, and counts all of it as
         written again at each change.
         """
+        os.ftruncate(self._file, 0)
         data = _line("-") + _line("") * SLOTS
         for offset in range(0, _SIZE, _PAGE):
             os.pwrite(self._file, data[offset : offset + _PAGE], offset)
@@ -95,6 +93,8 @@ class Journal:
         Where that cannot be written it is full: a start in it would be of a state that is over.
         """
         self._used = SLOTS
+        if os.fstat(self._file).st_size != _SIZE:        # new, or of a version with another size
+            self._fill()
         os.pwrite(self._file, _line(f"{state} {self._boot_id}"), 0)
         self._state = state
         self._slots.clear()

@@ -89,9 +89,10 @@ class Starts:
         except OSError as error:
             self.publisher.say(f"the journal of starts cannot be written: {error.strerror}")
 
-    def late(self) -> None:
-        """Their transaction has failed: the next one follows up what they have written."""
+    def rolled_back(self) -> None:
+        """The transaction came to nothing: who writes before the next one is not overlooked."""
         self.unrecorded = [start._replace(published=False) for start in self.unrecorded]
+        self.take_back()
 
     def record(self) -> None:
         """Inside a transaction: what was started."""

@@ -101,7 +101,7 @@ class Turns:
             except BaseException:
                 self.agenda.asked = True     # the lines that were looked at are ready as before
                 self.publisher.rolled_back()
-                self.starts.take_back()
+                self.starts.rolled_back()
                 raise
             self._committed(ended, now)
             if not more or self.agenda.is_waiting(now.boot):
@@ -133,7 +133,6 @@ class Turns:
         """Record starts whose transaction has failed, before anything else is asked of their rows.
         Raises CatalogueError."""
         if self.starts.unrecorded:
-            self.starts.late()
             self.flush()
 
     @property

@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from ltspec import pidfile
+from ltspec.catalogue import enqueue
 
 FULL = "the disk is full: make room, then try again; nothing was lost"
 
@@ -105,6 +106,29 @@ def test_start_that_cannot_be_committed_is_known_all_the_same(what_then, engine,
     host.release(gate)
     engine.ended("q/a", "q/b")
     assert (engine.lines("ran"), host.status("q/a")) == (["a"], "OK")
+
+
+@pytest.mark.parametrize("what", ["stop", "remove"])
+def test_start_that_is_not_recorded_yet_is_stopped_and_removed_like_any(what, engine, host):
+    begun = engine.store.setting("journal")
+    engine.run(engine.spec("q/before"))
+    engine.until(lambda: engine.store.setting("journal") != begun, what="nothing else is to sync")
+    limits = resource.prlimit(engine.supervisor, resource.RLIMIT_FSIZE)
+    resource.prlimit(engine.supervisor, resource.RLIMIT_FSIZE, (8192, limits[1]))
+    with pytest.raises(Exception, match="accepted, but the supervisor has to wait"):
+        engine.submit(engine.sh("q/a", "echo a >> ran; exec sleep 600"), engine.spec("q/b"))
+    engine.until(engine.path("ran").exists)
+    pid = int(host.status("q/a").removeprefix("RUN "))
+    with engine.store.write():
+        enqueue.request(engine.store, engine.task("q/a").key, what)
+    resource.prlimit(engine.supervisor, resource.RLIMIT_FSIZE, limits)
+    engine.ended("q/b")
+    engine.gone(pid)
+    if what == "stop":
+        assert (engine.task("q/a").detail, len(engine.attempts("q/a"))) == ("stopped", 1)
+    else:
+        engine.until(lambda: engine.find("q/a") is None, what="q/a is removed")
+    assert engine.lines("ran") == ["a"]
 
 
 def test_read_only_disk_can_be_read_and_is_told_as_such(make_disk, wait_until):

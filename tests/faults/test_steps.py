@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ltspec.model import Need
 from ltspec.supervisor.seam import STEPS
 from tests.faults import scenario
 
@@ -62,5 +63,27 @@ def test_reason_why_a_found_start_cannot_be_stands_in_its_log(tmp_path):
         assert it.status("t") == "ERR exit code 127"
         log = (tmp_path / "state/logs/ltspec/q/t=1.log").read_text()
         assert log == "cannot start: secret WORD: sh ended with 3\n"
+    finally:
+        it.close()
+
+
+def test_journal_that_is_full_all_the_time_begins_anew(tmp_path):
+    """Also between an end that decides what comes next and the start that was announced for it."""
+    it = scenario.Scenario(tmp_path, program="small_journal.py")
+    try:
+        with it.reach() as connection:
+            supervisor = connection.hello["pid"]
+        names = [f"t{number:02}" for number in range(24)]
+        it.submit(
+            *(it.spec(name, "true") for name in names),
+            *(it.spec(f"n{name}", "true", queue="", needs=(Need(name, "q"),)) for name in names),
+        )
+        it.settle()
+        assert {row.status for row in it.rows()} == {"OK"}
+        ran = scenario.lines(it.ran)
+        assert [name for name in ran if name in names] == names
+        assert len(ran) == len(set(ran)) == 48
+        with it.reach() as connection:
+            assert connection.hello["pid"] == supervisor
     finally:
         it.close()

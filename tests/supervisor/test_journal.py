@@ -133,8 +133,15 @@ def test_half_of_a_file_is_made_whole(places):
     with open(places.journal, "w", encoding="ascii") as file:
         file.write("state-1 this-boot\n")
     Journal(places, "this-boot")
-    assert journal.read(places) is None
+    assert contents(places)[0] == "state-1"          # what stands in it is replayed first
+    Journal(places, "this-boot").restart("state-2")
+    assert contents(places) == ("state-2", "this-boot", [])
     assert os.path.getsize(places.journal) == 256 * (SLOTS + 1)
+
+
+def test_nothing_is_written_over_the_header(written):
+    with pytest.raises(RuntimeError, match="no start was announced"):
+        written.begun()
 
 
 # -- what the next supervisor makes of it -----------------------------------------------------

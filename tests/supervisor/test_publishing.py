@@ -70,3 +70,43 @@ def test_row_that_has_changed_since_is_believed(store, publisher):
         assert current(store, publisher).made == 0
         publisher.flush()
     assert row(store) == (0, 2)
+
+
+def add(store, publisher, *names):
+    """More tasks, which the publisher has read."""
+    with store.write():
+        publisher.flush()
+        enqueue.enqueue(
+            store, [TaskSpec(id=name, queue="q", command=("true",), hash="h") for name in names],
+            lambda _existing, _spec: Verdict("created"), now=clock.now(), boot_id="b",
+        )
+    publisher.flushed()
+    publisher.read()
+
+
+def published(tmp_path):
+    return sorted(path.name for path in (tmp_path / "run/ltspec/q").iterdir())
+
+
+def test_it_writes_one_and_gives_way_to_who_calls(tmp_path, store, publisher):
+    add(store, publisher, "b", "c", "d")
+    publisher.publish(lambda: True)
+    assert published(tmp_path) == ["a", "b"]
+    publisher.publish(lambda: False)
+    assert published(tmp_path) == ["a", "b", "c", "d"]
+
+
+def test_what_was_read_of_a_task_that_was_started_since_is_not_written(tmp_path, store, publisher):
+    add(store, publisher, "b", "c")
+    publisher.overtaken(2)
+    publisher.publish(lambda: False)
+    assert published(tmp_path) == ["a", "c"]
+
+
+def test_key_of_a_removed_task_is_not_taken_for_it(store, publisher):
+    with store.write():
+        enqueue.request(store, 1, "remove")
+        store.execute("UPDATE task SET status = 'OK'")
+    with store.write():
+        publisher.obey(changes.requests(store, 9), clock.now())
+    assert (publisher.followed, store.row("SELECT count(*) FROM task")) == ({}, (0,))
